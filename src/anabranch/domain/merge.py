@@ -1,0 +1,99 @@
+"""Three-way merge of trees; a conflict is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from anabranch.domain.ids import SnapshotId, TreeId
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.tree import Change, Trees
+
+ReadSnapshots = Callable[[Collection[SnapshotId]], Mapping[SnapshotId, Snapshot]]
+
+
+class Cause(StrEnum):
+    """Why two sides don't go together."""
+
+    BOTH_CHANGED = "both sides changed it"
+    UPSTREAM_MOVED = "one side changed what the other built it over"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What each side has of an asset; None where it isn't there. ``upstream``: what it was built over and has moved."""
+
+    asset: AssetName
+    base: SnapshotId | None
+    ours: SnapshotId | None
+    theirs: SnapshotId | None
+    cause: Cause = Cause.BOTH_CHANGED
+    upstream: AssetName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """``tree`` is ours with ``changes`` made to it. It is to be used only where ``conflicts`` is empty."""
+
+    tree: TreeId
+    changes: tuple[Change, ...]
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def merge(trees: Trees, read: ReadSnapshots, base: TreeId, ours: TreeId, theirs: TreeId) -> Merged:
+    """Makes in ``ours`` the changes that lead from ``base`` to ``theirs``.
+
+    An asset that both changed to snapshots of the same data is no conflict (theirs is taken). An asset whose upstream
+    the other side changed is one: what was rehearsed isn't what would result.
+    """
+    changes: list[Change] = []
+    conflicts: list[Conflict] = []
+    theirs_changed = trees.diff(base, theirs)
+    for change in theirs_changed:
+        b, t = change.before, change.after
+        o = trees.get(ours, change.asset)
+        if o == t:
+            continue
+        if o == b or _same_data(read, o, t):
+            changes.append(Change(change.asset, o, t))
+        else:
+            conflicts.append(Conflict(change.asset, b, o, t))
+    tree = trees.patch(ours, changes)
+    if not conflicts and ours != base:
+        touched = [c.asset for c in theirs_changed] + [c.asset for c in trees.diff(base, ours)]
+        conflicts = incoherent(trees, read, tree, touched, (base, ours, theirs))
+    return Merged(tree, tuple(changes), tuple(conflicts))
+
+
+def incoherent(
+    trees: Trees,
+    read: ReadSnapshots,
+    tree: TreeId,
+    assets: Collection[AssetName],
+    sides: tuple[TreeId, TreeId, TreeId],
+) -> list[Conflict]:
+    """Those of ``assets`` that ``tree`` has over other upstreams than it has; ``sides`` (base, ours, theirs) are for
+    the report."""
+    pointed = {a: s for a in sorted(set(assets)) if (s := trees.get(tree, a)) is not None}
+    snapshots = read(list(pointed.values()))
+    found: list[Conflict] = []
+    upstream_ids = {u: trees.get(tree, u) for s in snapshots.values() for u in s.upstreams}
+    upstreams = read([i for i in upstream_ids.values() if i is not None])
+    for asset, snapshot_id in pointed.items():
+        for upstream, fingerprint in snapshots[snapshot_id].upstreams.items():
+            there = upstream_ids[upstream]
+            if there is None or upstreams[there].fingerprint != fingerprint:
+                b, o, t = (trees.get(side, asset) for side in sides)
+                found.append(Conflict(asset, b, o, t, Cause.UPSTREAM_MOVED, upstream))
+                break
+    return found
+
+
+def _same_data(read: ReadSnapshots, one: SnapshotId | None, other: SnapshotId | None) -> bool:
+    if one is None or other is None:
+        return False
+    snapshots = read([one, other])
+    a, b = snapshots[one], snapshots[other]
+    return (a.kind, a.fingerprint, a.location) == (b.kind, b.fingerprint, b.location)

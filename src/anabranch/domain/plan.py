@@ -1,0 +1,135 @@
+"""A plan is data: what it read, what it will do, why, and the tree that results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from anabranch.domain.commit import Action, Environment
+from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
+from anabranch.domain.names import AssetName, EnvironmentName
+
+
+class Verb(StrEnum):
+    """What becomes of a changed asset."""
+
+    BUILD = "build"
+    """Something physical is made."""
+    REUSE = "reuse"
+    """It was built before, by whomever; only the pointer moves."""
+    DEFINE = "define"
+    """Nothing physical is needed (a source, an embedded model)."""
+    DESCRIBE = "describe"
+    """Same data; only what is said about it changes."""
+    REMOVE = "remove"
+
+
+class Reason(StrEnum):
+    """Why."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UPSTREAM_CHANGED = "upstream-changed"
+    DESCRIBED = "described"
+    REMOVED = "removed"
+    DRIFTED = "drifted"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one asset, and why. ``because`` is a phrase for people."""
+
+    asset: AssetName
+    before: SnapshotId | None
+    after: SnapshotId | None
+    verb: Verb
+    reason: Reason
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Make one snapshot's physical form."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    needs: tuple[StepId, ...] = ()
+    """The builds that must be done before."""
+    again: bool = False
+    """What stands there isn't what was built: it is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Make one provider show the environment as the resulting tree says (or not at all, where it is dropped)."""
+
+    id: StepId
+    provider: str
+    environment: EnvironmentName
+    """After all builds."""
+
+
+Step = Build | Point
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What the plan read. It may be applied only while this holds, for the assets that it touches."""
+
+    head: CommitId | None
+    """The environment's head; None where it didn't exist."""
+    source: tuple[EnvironmentName, CommitId] | None = None
+    """What is promoted, or what a new environment begins from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``before`` and ``tree`` are the environment's tree as read and as it will be; ``changes`` lead from one to the
+    other."""
+
+    id: PlanId
+    action: Action
+    environment: EnvironmentName
+    requires: Requirement
+    before: TreeId
+    tree: TreeId
+    parents: tuple[CommitId, ...]
+    decisions: tuple[Decision, ...]
+    steps: tuple[Step, ...]
+    total: int
+    """Assets in the resulting tree."""
+    settings: Environment | None = None
+    """The environment's circumstances afterwards (its head aside); None where it is dropped."""
+    author: str = ""
+    message: str = ""
+    restores: CommitId | None = None
+    repairs: tuple[AssetName, ...] = ()
+    """Assets whose pointer drifted and is set again, changed or not."""
+    notes: tuple[str, ...] = field(default=())
+    """What the user should know before it runs."""
+
+    @property
+    def builds(self) -> tuple[Build, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Build))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Point))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying it would do nothing at all."""
+        return not self.steps
+
+    def tally(self) -> Mapping[Verb, int]:
+        """How many assets get which verb; what isn't in ``decisions`` is reused as it is."""
+        counts = dict.fromkeys(Verb, 0)
+        for decision in self.decisions:
+            counts[decision.verb] += 1
+        rest = self.total - sum(1 for d in self.decisions if d.after is not None)
+        counts[Verb.REUSE] += rest
+        return counts

@@ -1,0 +1,133 @@
+"""Snapshots: one physical version of an asset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
+from anabranch.domain.names import AssetName
+
+
+class Kind(StrEnum):
+    """What an asset is, as far as its data goes."""
+
+    FULL = "full"
+    """A table, built from a query."""
+    VIEW = "view"
+    """A view, over the physical tables of what it reads."""
+    SEED = "seed"
+    """A table, loaded from a file of the project."""
+    EXTERNAL = "external"
+    """A table that Anabranch doesn't build."""
+    EMBEDDED = "embedded"
+    """A query that its readers contain; nothing physical."""
+
+
+PHYSICAL = frozenset({Kind.FULL, Kind.VIEW, Kind.SEED})
+"""The kinds of which Anabranch makes something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Where a snapshot came from, kept as source so that a later scheme can fingerprint it again.
+
+    ``text`` is the query (models), ``""`` for the rest; ``path`` is relative to the project's folder.
+    """
+
+    text: str = ""
+    dialect: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSource:
+    """What a seed's definition says: the hash of its file and the types that were declared for its columns."""
+
+    content: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self) -> str:
+        """As a definition's text."""
+        return canonical({"content": self.content, "columns": dict(self.columns)}).decode()
+
+    @staticmethod
+    def decode(text: str) -> SeedSource:
+        """The inverse of :meth:`encode`."""
+        return SeedSource(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of an asset. Its id comes from what it says about data and meaning, not from how it was written.
+
+    ``upstreams`` maps what it reads to the *fingerprint* it was defined over, not to a snapshot: a changed description
+    upstream leaves its readers as they are. ``properties`` are the settings that matter to people but not to the data
+    (description, owner, key columns as ``"a,b"``).
+    """
+
+    asset: AssetName
+    kind: Kind
+    provider: str
+    fingerprint: Fingerprint
+    """Of the data: its own logic and all that it reads."""
+    logic: Fingerprint
+    """Of its own logic alone; tells a changed definition from a changed upstream."""
+    location: str
+    """Where the provider keeps it: ``schema.table`` for models, ``""`` where there is nothing physical."""
+    upstreams: Mapping[AssetName, Fingerprint] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    definition: Definition = field(default_factory=Definition, compare=False)
+
+    @property
+    def id(self) -> SnapshotId:
+        """Derived from all but the definition: the same logic in another wording is the same snapshot."""
+        said: list[object] = [self.asset, self.kind, self.provider, self.fingerprint, self.logic, self.location]
+        said += [{**self.upstreams}, {**self.properties}]
+        return SnapshotId(digest(b"snapshot" + canonical(said)))
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether Anabranch makes something for it."""
+        return self.kind in PHYSICAL
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that tell its rows apart, where declared."""
+        return tuple(k for k in self.properties.get("key", "").split(",") if k)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """As stored."""
+    d = snapshot.definition
+    return canonical(
+        {
+            "asset": snapshot.asset,
+            "kind": snapshot.kind,
+            "provider": snapshot.provider,
+            "fingerprint": snapshot.fingerprint,
+            "logic": snapshot.logic,
+            "location": snapshot.location,
+            "upstreams": {**snapshot.upstreams},
+            "properties": {**snapshot.properties},
+            "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
+        }
+    )
+
+
+def decode(data: bytes) -> Snapshot:
+    """The inverse of :func:`encode`."""
+    raw = json.loads(data)
+    return Snapshot(
+        asset=AssetName(raw["asset"]),
+        kind=Kind(raw["kind"]),
+        provider=raw["provider"],
+        fingerprint=Fingerprint(raw["fingerprint"]),
+        logic=Fingerprint(raw["logic"]),
+        location=raw["location"],
+        upstreams=raw["upstreams"],
+        properties=raw["properties"],
+        definition=Definition(**raw["definition"]),
+    )

@@ -1,0 +1,212 @@
+"""How SQL runs.
+
+An engine speaks one dialect and keeps relations (tables and views) in schemas. It knows nothing of environments or
+snapshots. Identifiers are given as :class:`Relation` and quoted by the engine; queries come from :mod:`anabranch.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+Row = tuple[object, ...]
+
+
+class Capability(StrEnum):
+    """What an engine may be able to do; the conformance suite verifies what an engine claims."""
+
+    TRANSACTIONAL_DDL = "transactional-ddl"
+    CONCURRENT_STATEMENTS = "concurrent-statements"
+
+
+class Support(StrEnum):
+    """How far. ``NOT_YET``: the engine could, the adapter doesn't. ``NEVER``: the engine can't."""
+
+    FULL = "full"
+    NOT_YET = "not-yet"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Relation:
+    """The address of a table or view."""
+
+    schema: str
+    name: str
+    catalog: str | None = None
+
+    def __str__(self) -> str:
+        return ".".join(p for p in (self.catalog, self.schema, self.name) if p)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A relation that exists. ``columns``: ``(name, type)`` in order, types as the engine spells them. ``definition``:
+    of a view, as the engine tells it, else ``""``."""
+
+    relation: Relation
+    is_view: bool
+    columns: tuple[tuple[str, str], ...]
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query's answer."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+class Session(Protocol):
+    """One connection; to be used by one thread at a time. Statements outside a transaction commit one by one.
+
+    All methods raise ``StatementFailed`` (with the engine's message), ``WarehouseBusy`` or ``WarehouseUnavailable``.
+    """
+
+    def begin(self) -> None:
+        """Begins a transaction: all or nothing, where the engine has transactional DDL."""
+        ...
+
+    def commit(self) -> None:
+        """Ends it; on an error nothing of it has happened."""
+        ...
+
+    def rollback(self) -> None:
+        """Takes it back. Harmless where there is none."""
+        ...
+
+    def execute(self, statement: str) -> None:
+        """Runs one statement in the engine's dialect."""
+        ...
+
+    def query(self, statement: str) -> Result:
+        """Runs one query and reads its whole answer."""
+        ...
+
+    def qualify(self, relation: Relation) -> Relation:
+        """``relation`` in the form that the engine can't misunderstand inside a query."""
+        ...
+
+    def create_schemas(self, schemas: Collection[str]) -> None:
+        """Makes those that don't exist."""
+        ...
+
+    def drop_schemas(self, schemas: Collection[str]) -> None:
+        """Drops those that exist and are empty; leaves the rest as they are."""
+        ...
+
+    def create_table(self, table: Relation, query: str) -> int:
+        """Makes ``table`` from ``query``: wholly, or not at all. It must not exist. Says how many rows it has."""
+        ...
+
+    def load_csv(self, table: Relation, path: Path, columns: Mapping[str, str]) -> int:
+        """Makes ``table`` from a CSV file with a header line: wholly, or not at all. ``columns`` names types for some
+        or all columns; the rest are inferred. Says how many rows it has."""
+        ...
+
+    def create_view(self, view: Relation, query: str) -> None:
+        """Makes or replaces ``view``."""
+        ...
+
+    def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
+        """Makes each key a view of everything in its value, replacing what view was there; None drops it. Cheap per
+        pointer: an environment has thousands. A *table* in a view's place is never dropped: ``StatementFailed``."""
+        ...
+
+    def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
+        """All views in ``schemas`` and, of each that is exactly what :meth:`point` makes, where it points."""
+        ...
+
+    def drop(self, relations: Collection[Relation]) -> None:
+        """Drops those tables and views that exist. Nothing that depends on them is dropped with them."""
+        ...
+
+    def find(self, schemas: Collection[str]) -> list[Found]:
+        """All tables and views in ``schemas``."""
+        ...
+
+    def schemas(self) -> list[str]:
+        """All schemas of the database, the engine's own aside."""
+        ...
+
+    def describe(self, relation: Relation) -> Found | None:
+        """The one relation, or None."""
+        ...
+
+    def count(self, table: Relation) -> int:
+        """Its rows."""
+        ...
+
+
+class Engine(Protocol):
+    """A database that sessions are opened on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dialect(self) -> str:
+        """As sqlglot calls it."""
+        ...
+
+    @property
+    def capabilities(self) -> Mapping[Capability, Support]: ...
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; never with a secret."""
+        ...
+
+    def revision(self) -> str | None:
+        """A cheap token, read without opening the database: equal tokens mean that nothing in it has changed in
+        between. None where there is no such token (changed just now, or by its kind)."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether the database is there. A writing session makes it where it can."""
+        ...
+
+    def size(self) -> int | None:
+        """Its bytes in all, where that is cheap to know."""
+        ...
+
+    def session(self, *, read_only: bool = False, patience: float | None = None) -> AbstractContextManager[Session]:
+        """Opens a session; several may be open at a time where the engine claims ``CONCURRENT_STATEMENTS``. With
+        ``read_only`` the engine itself refuses to write. ``patience``: seconds to wait for another process, where the
+        engine's own are too many.
+
+        Raises:
+            WarehouseBusy: another process holds it, and didn't let go within the engine's patience.
+            WarehouseUnavailable: it is missing, read-only, of another format or out of reach.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Stops the statements that run in this process; they raise ``StatementFailed``."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it holds (files, locks, connections). Using it again opens it again."""
+        ...
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[None]:
+    """Commits at the end, rolls back on an exception."""
+    session.begin()
+    try:
+        yield
+    except BaseException:
+        session.rollback()
+        raise
+    session.commit()
+
+
+def quoted(names: Iterable[str]) -> str:
+    """``names`` as one qualified identifier in double quotes, as standard SQL has it."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)

@@ -1,0 +1,43 @@
+"""Where desired state comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the files say: one snapshot for each asset, each consistent with its upstreams in the same project."""
+
+    assets: Mapping[AssetName, Snapshot]
+    digest: str
+    """Changes whenever any file that matters does; equal digests mean equal ``assets``."""
+    notes: tuple[str, ...] = ()
+    """What couldn't be analysed and how it was treated."""
+
+
+class Loader(Protocol):
+    """Reads a project. It writes nothing but its cache."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder; paths in definitions are relative to it."""
+        ...
+
+    def digest(self) -> str:
+        """The digest that :meth:`load` would return, without reading what hasn't changed."""
+        ...
+
+    def load(self) -> Project:
+        """All assets.
+
+        Raises:
+            ModelError: with the file, the line, the asset and what to do.
+        """
+        ...

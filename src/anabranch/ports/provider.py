@@ -1,0 +1,232 @@
+"""Kinds of asset, each obeying one protocol: observe, build, show.
+
+A provider makes snapshots physical and shows environments to readers. What an environment shows is recorded *where the
+data is*, together with the change itself, so that after a crash the provider knows where it stands.
+
+Showing is a two-phase step. ``prepare`` does all that can fail without being seen by readers; then the app publishes
+the environment's ref; then ``commit`` makes it visible. A provider whose engine has no transactions does everything in
+``commit`` and says so in :attr:`Provider.window`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.journal import Outcome
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build has made. ``columns``: ``(name, type)`` in order. ``definition``: of a view, as the engine tells
+    it."""
+
+    rows: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    definition: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a provider recorded of an environment: the state that its readers see."""
+
+    commit: CommitId
+    tree: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What shall be shown from now on (None: the environment vanishes), and the assets that differ: before and
+    after."""
+
+    shown: Shown | None
+    entries: Mapping[AssetName, tuple[Snapshot | None, Snapshot | None]] = field(default_factory=dict)
+
+
+Decide = Callable[[Shown | None], Move]
+"""Given what is shown, what shall be. Called while others are kept out."""
+
+
+class Prepared(Protocol):
+    """Work that is done but not seen yet. Leaving its context without ``commit`` takes it back."""
+
+    @property
+    def moved(self) -> int:
+        """How many assets point anew."""
+        ...
+
+    def commit(self) -> None:
+        """Makes it visible, at once where the engine can."""
+        ...
+
+
+class Fault(StrEnum):
+    """How the world differs from the record."""
+
+    MISSING = "missing"
+    ALTERED = "altered"
+    REPOINTED = "repointed"
+    """A pointer that leads elsewhere or was replaced by something else."""
+    UNPOINTED = "unpointed"
+    """A pointer that is gone."""
+    BEHIND = "behind"
+    """The environment as a whole shows another state than its ref (an interrupted promotion)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference. ``asset`` is None where it concerns the environment as a whole."""
+
+    fault: Fault
+    asset: AssetName | None
+    detail: str
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether the snapshot must be built again, not just pointed to again."""
+        return self.fault in (Fault.MISSING, Fault.ALTERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What should be seen of an environment."""
+
+    environment: EnvironmentName
+    shown: Shown
+    snapshots: Mapping[AssetName, Snapshot]
+    built: Mapping[str, Built]
+    """By location."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowDiff:
+    """How the rows of two versions of an asset differ. The counts by key are None where rows can't be told apart;
+    ``note`` says why. ``columns``: of each column that differs in some row, in how many. ``sample``: ``(key, column,
+    before, after)``; before or after is None for a row that is only on one side (the column is then ``""``)."""
+
+    rows_before: int
+    rows_after: int
+    added: int | None = None
+    removed: int | None = None
+    changed: int | None = None
+    columns: Mapping[str, int] = field(default_factory=dict)
+    sample: tuple[tuple[tuple[object, ...], str, object, object], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query returned. ``more``: there were more rows than asked for."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    more: bool = False
+
+
+class Provider(Protocol):
+    """One kind of asset. Thread-safe: builds of different snapshots may run at the same time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def workers(self) -> int:
+        """How many builds may run at once."""
+        ...
+
+    @property
+    def window(self) -> str | None:
+        """Where readers can see a mix of old and new while an environment moves, a phrase that says so; else None."""
+        ...
+
+    def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
+        """Before a plan with ``added`` (new in the environment, or changed sources) is made: that the sources exist,
+        and that what stands where the new ones will be shown isn't somebody else's.
+
+        Raises:
+            ModelError: a source isn't there or lacks a declared column.
+            Refused: a place is taken.
+        """
+        ...
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Holds what building and dropping need, so that no claim is made by somebody who then has to wait for it: of two
+        processes that want a database which admits only one, the second waits here.
+
+        Raises:
+            WarehouseBusy: it waited in vain.
+        """
+        ...
+
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+        """Makes ``snapshot`` at its location, wholly or not at all. ``inputs``: its upstreams, and theirs through
+        embedded models. What already stands there is replaced.
+
+        Raises:
+            AnabranchError: it could not; nothing is left at the location.
+        """
+        ...
+
+    def probe(self, snapshot: Snapshot) -> Built | Outcome:
+        """What stands at the snapshot's location: a whole build, or ``NOT_APPLIED``; ``UNKNOWN`` where it can't
+        tell."""
+        ...
+
+    def prepare(self, environment: EnvironmentName, decide: Decide) -> AbstractContextManager[Prepared]:
+        """See the module's text."""
+        ...
+
+    def observe(self, expectation: Expectation) -> list[Drift]:
+        """How the environment differs from what is expected, cheaply: by catalog, not by content."""
+        ...
+
+    def locations(self) -> set[str]:
+        """All locations of snapshots that exist physically, whoever made them."""
+        ...
+
+    def drop(self, locations: Collection[str]) -> None:
+        """Drops what stands at ``locations``."""
+        ...
+
+    def interrupt(self) -> None:
+        """Stops the builds that run in this process; they raise."""
+        ...
+
+    def revision(self) -> str | None:
+        """As :meth:`anabranch.ports.engine.Engine.revision`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Tables(Provider, Protocol):
+    """A provider whose assets are tables that can be queried."""
+
+    @property
+    def place(self) -> str:
+        """Where they are, for people."""
+        ...
+
+    def size(self) -> int | None:
+        """All bytes, where that is cheap to know."""
+        ...
+
+    def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
+        """Runs a query in which logical names stand for ``assets``. It can't write.
+
+        Raises:
+            Refused: it isn't a query.
+            ModelError: it doesn't parse, or reads something unknown.
+        """
+        ...
+
+    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+        """How the rows of two versions differ, computed where they are."""
+        ...
