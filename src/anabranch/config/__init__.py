@@ -1,0 +1,1 @@
+"""The project file: anabranch.yaml, read into typed settings."""

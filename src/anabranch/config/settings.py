@@ -1,0 +1,167 @@
+"""What anabranch.yaml can say. Only ``project`` is required."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from anabranch.config.reader import Value, read
+from anabranch.domain.names import AssetName, EnvironmentName, asset_name, environment_name
+from anabranch.domain.places import Suffix
+from anabranch.errors import ConfigError, InvalidName, Where
+
+FILE = "anabranch.yaml"
+FOLDER = ".anabranch"
+DEFAULT_SCHEMA = "main"
+TRUNK = EnvironmentName("prod")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table that Anabranch doesn't build."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a seed's file can't say."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """Where models are built. ``settings``: the engine's own."""
+
+    engine: str = "duckdb"
+    database: str = "warehouse.duckdb"
+    schema: str = DEFAULT_SCHEMA
+    workers: int | None = None
+    patience: timedelta = timedelta(minutes=5)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file. ``root`` is the folder it stands in; relative paths are relative to it."""
+
+    root: Path
+    project: str
+    state: str = f"{FOLDER}/state.db"
+    trunk: EnvironmentName = TRUNK
+    branches: Mapping[str, EnvironmentName] = field(default_factory=dict)
+    ttl: timedelta | None = None
+    suffix: Suffix = Suffix.SCHEMA
+    retention: timedelta = timedelta(days=30)
+    warehouse: Warehouse = field(default_factory=Warehouse)
+    sources: Mapping[AssetName, Source] = field(default_factory=dict)
+    seeds: Mapping[AssetName, Seed] = field(default_factory=dict)
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder from ``start`` upwards that has a project file. Raises ``ConfigError``."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise ConfigError(f"there is no {FILE} here or above {start}", hint="make one: anabranch init")
+
+
+def load(root: Path) -> Settings:
+    """Reads ``root/anabranch.yaml``. Raises ``ConfigError`` that names file, line and what to do."""
+    file = root / FILE
+    top = read(file).section(
+        {"project", "state", "environments", "retention", "warehouse", "sources", "seeds"},
+    )
+    if "project" not in top:
+        raise ConfigError(f"{FILE} doesn't name the project", where=Where(file, 1), hint="add: project: NAME")
+    found = Settings(root=root, project=top["project"].text())
+    if "state" in top:
+        found = replace(found, state=top["state"].text())
+    if "environments" in top:
+        found = _environments(found, top["environments"])
+    if "retention" in top:
+        found = replace(found, retention=top["retention"].span())
+    return replace(
+        found,
+        warehouse=_warehouse(top["warehouse"]) if "warehouse" in top else Warehouse(),
+        sources=dict(_source(k, v) for _, k, v in top["sources"].items()) if "sources" in top else {},
+        seeds=dict(_seed(k, v) for _, k, v in top["seeds"].items()) if "seeds" in top else {},
+    )
+
+
+def _environments(settings: Settings, value: Value) -> Settings:
+    found = value.section({"trunk", "branches", "ttl", "suffix"})
+    branches = (
+        {name: _environment(target) for name, _, target in found["branches"].items()} if "branches" in found else {}
+    )
+    return replace(
+        settings,
+        trunk=_environment(found["trunk"]) if "trunk" in found else settings.trunk,
+        branches=branches,
+        ttl=found["ttl"].span() if "ttl" in found else None,
+        suffix=Suffix(found["suffix"].choice([s.value for s in Suffix])) if "suffix" in found else settings.suffix,
+    )
+
+
+def _warehouse(value: Value) -> Warehouse:
+    found = value.section({"engine", "database", "schema", "workers", "patience", "settings"})
+    default = Warehouse()
+    return Warehouse(
+        engine=found["engine"].text() if "engine" in found else default.engine,
+        database=found["database"].text() if "database" in found else default.database,
+        schema=_schema(found["schema"]) if "schema" in found else default.schema,
+        workers=found["workers"].integer() if "workers" in found else None,
+        patience=found["patience"].span() if "patience" in found else default.patience,
+        settings={k: v.text() for k, _, v in found["settings"].items()} if "settings" in found else {},
+        where=value.where,
+    )
+
+
+def _source(key: Value, value: Value) -> tuple[AssetName, Source]:
+    found = value.section({"columns", "description"})
+    columns = _columns(found["columns"]) if "columns" in found else {}
+    description = found["description"].text() if "description" in found else ""
+    return _asset(key), Source(columns, description, key.where)
+
+
+def _seed(key: Value, value: Value) -> tuple[AssetName, Seed]:
+    found = value.section({"columns", "key"})
+    columns = _columns(found["columns"]) if "columns" in found else {}
+    return _asset(key), Seed(columns, found["key"].texts() if "key" in found else (), key.where)
+
+
+def _columns(value: Value) -> dict[str, str]:
+    return {name: kind.text() for name, _, kind in value.items()}
+
+
+def _asset(key: Value) -> AssetName:
+    try:
+        name = asset_name(key.text())
+    except InvalidName as error:
+        key.fail(error.message, error.hint)
+    if "." not in name:
+        key.fail(f"{name} has no schema", "write it as schema.name")
+    return name
+
+
+def _schema(value: Value) -> str:
+    try:
+        asset_name(f"{value.text()}.x")
+    except InvalidName as error:
+        value.fail(error.message, error.hint)
+    return value.text().lower()
+
+
+def _environment(value: Value) -> EnvironmentName:
+    try:
+        return environment_name(value.text())
+    except InvalidName as error:
+        value.fail(error.message, error.hint)
