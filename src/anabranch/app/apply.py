@@ -1,0 +1,211 @@
+"""Apply: executes a plan, and decides nothing new.
+
+1. *Open* the journal: objects are written, then the plan is stored, if what it reuses is still there.
+2. *Build* what it says; if anything fails, stop: the environment isn't touched, what was built stays and is reused.
+3. *Publish* (:mod:`anabranch.app.publish`).
+4. *Close* the journal.
+
+A journal whose process died is ended by :meth:`Applier.heal`, which every changing command calls first: forward where
+the ref had moved, else back, which means forgetting it, for nothing was visible yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from anabranch.app import events
+from anabranch.app.builds import Builder, Report
+from anabranch.app.heartbeat import Heartbeat
+from anabranch.app.holder import describe
+from anabranch.app.publish import Published, Publisher
+from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, OpenPlan, Physical, Stage, State
+from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.names import AssetName
+from anabranch.domain.plan import Plan, Verb
+from anabranch.domain.snapshot import Snapshot
+from anabranch.errors import AnabranchError, BuildFailed, NotFound, Refused, StalePlan
+from anabranch.ports.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done. ``commit``: the environment's head now, None where it was dropped."""
+
+    plan: Plan
+    commit: CommitId | None
+    report: Report
+    moved: int
+    seconds: float
+    pointing_seconds: float
+
+
+class Applier:
+    """Applies plans, and ends those that were interrupted."""
+
+    def __init__(
+        self,
+        state: State,
+        providers: Mapping[str, Provider],
+        now: Callable[[], datetime],
+        listen: events.Listener = events.silent,
+    ) -> None:
+        self._state = state
+        self._providers = providers
+        self._now = now
+        self._listen = listen
+        self._publisher = Publisher(state, providers, listen)
+
+    def apply(self, plan: Plan) -> Applied:
+        """See the module's text.
+
+        Raises:
+            StalePlan: what the plan read has changed; nothing was done.
+            BuildFailed: the environment is as before; builds that succeeded are kept.
+        """
+        began = time.perf_counter()
+        self._publisher.result(plan)
+        with Heartbeat(self._state) as heartbeat:
+            self._open(plan)
+            heartbeat.add(OPEN + plan.id)
+            try:
+                report = self._build(plan, heartbeat)
+                published = self._publisher.publish(plan, self._now())
+            except BaseException:  # Ctrl-C too; a journal that says "published" stays, to be carried forward
+                self._close_unless_published(plan)
+                raise
+            heartbeat.discard(OPEN + plan.id)
+            self._state.close_plan(plan.id)
+        return self._applied(plan, report, published, began)
+
+    def _applied(self, plan: Plan, report: Report, published: Published, began: float) -> Applied:
+        seconds = time.perf_counter() - began
+        return Applied(plan, published.commit, report, published.moved, seconds, published.seconds)
+
+    def _close_unless_published(self, plan: Plan) -> None:
+        if not self._state.progress(plan.id).published:
+            self._state.close_plan(plan.id)
+
+    def _open(self, plan: Plan) -> None:
+        after = [d.after for d in plan.decisions if d.after is not None]
+        self._state.keep(after)
+        snapshots = self._state.snapshots(after)
+        reused = [snapshots[d.after].location for d in plan.decisions if d.verb is Verb.REUSE and d.after]
+        locations = {location for location in reused if location}
+        now = self._state.store.now()
+        body = OpenPlan(plan, self._state.holder.token, now).encode()
+        keys = [JOURNALS, *(PHYSICAL + location for location in sorted(locations))]
+
+        def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            for location in sorted(locations):
+                cell = seen.get(PHYSICAL + location)
+                if cell is None or Physical.decode(location, cell).stage is not Stage.BUILT:
+                    return None
+            return {JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
+
+        if not self._state.swap(change, keys, durable=False):
+            raise StalePlan("something that the plan reuses was cleaned up since it was made", hint="plan again")
+
+    def _build(self, plan: Plan, heartbeat: Heartbeat) -> Report:
+        if not plan.builds:
+            return Report((), (), (), ())
+        inputs = Inputs(self._state, plan.tree)
+        report = Builder(self._state, self._providers, plan, inputs.of, heartbeat, self._listen).run()
+        if report.failed:
+            first, error = report.failed[0]
+            count = f"{len(report.failed)} models" if len(report.failed) > 1 else str(first)
+            raise BuildFailed(
+                f"{count} could not be built; {plan.environment} is as it was",
+                [*report.failed],
+                hint="mend it and run the command again: what was built is reused",
+            ) from error
+        return report
+
+    # -- interrupted plans -----------------------------------------------------------------------------------------
+    def interrupted(self) -> list[OpenPlan]:
+        """Journals whose process is gone."""
+        return [o for o in self._state.open_plans().values() if self._state.is_dead(o.holder, o.seen)]
+
+    def heal(self) -> list[OpenPlan]:
+        """Ends all interrupted plans; says which."""
+        ended = self.interrupted()
+        for found in ended:
+            self.end(found)
+        return ended
+
+    def end(self, found: OpenPlan) -> bool:
+        """Ends one interrupted plan; whether it went forward."""
+        plan = found.plan
+        forward = self._state.progress(plan.id).published
+        if forward:
+            self._publisher.carry_forward(plan.environment, {p.provider for p in plan.points})
+        self._state.close_plan(plan.id)
+        self._listen(events.Healed(plan.environment, plan.action.value, forward))
+        return forward
+
+    def find(self, identifier: str | None) -> OpenPlan:
+        """The interrupted plan that ``identifier`` begins; the only one where it is None.
+
+        Raises:
+            NotFound: there is none.
+            Refused: its process lives, or there are several.
+        """
+        plans = self._state.open_plans()
+        if identifier is None:
+            found = self.interrupted()
+            running = [o for o in plans.values() if o not in found]
+            if not found and running:
+                raise Refused(
+                    f"{running[0].plan.action.value} of {running[0].plan.environment}"
+                    f" is under way in {describe(running[0].holder)}",
+                    hint="wait until it is done",
+                )
+        else:
+            found = [o for i, o in plans.items() if i.startswith(identifier)]
+        if not found:
+            raise NotFound("nothing was interrupted", hint="anabranch status shows where things stand")
+        if len(found) > 1:
+            raise Refused(
+                f"{len(found)} plans were interrupted", hint=f"name one: {', '.join(o.plan.id for o in found)}"
+            )
+        if not self._state.is_dead(found[0].holder, found[0].seen):
+            raise Refused(f"it is under way in {describe(found[0].holder)}", hint="wait until it is done")
+        return found[0]
+
+    def resume(self, found: OpenPlan) -> Applied | None:
+        """Goes on with an interrupted plan; None where it had been published and only had to be carried forward."""
+        if self.end(found):
+            return None
+        return self.apply(found.plan)
+
+
+class Inputs:
+    """Finds what a snapshot reads, in one tree; through embedded models, also what they read."""
+
+    def __init__(self, state: State, tree: TreeId) -> None:
+        self._state = state
+        self._tree = tree
+
+    def get(self, asset: AssetName) -> Snapshot | None:
+        identifier = self._state.trees.get(self._tree, asset)
+        return self._state.snapshots([identifier])[identifier] if identifier else None
+
+    def of(self, snapshot: Snapshot) -> Mapping[AssetName, Snapshot]:
+        """Raises ``AnabranchError`` where the tree lacks one."""
+        found: dict[AssetName, Snapshot] = {}
+        stack = list(snapshot.upstreams)
+        while stack:
+            asset = stack.pop()
+            if asset in found:
+                continue
+            upstream = self.get(asset)
+            if upstream is None:
+                raise AnabranchError(
+                    f"{snapshot.asset} reads {asset}, which isn't in the environment", asset=snapshot.asset
+                )
+            found[asset] = upstream
+            if not upstream.is_physical:
+                stack.extend(upstream.upstreams)
+        return found

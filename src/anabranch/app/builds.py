@@ -1,0 +1,221 @@
+"""Builds: each snapshot once, whoever wants it, in the order of what reads what.
+
+A build *claims* its location in the store and begins its journal line in one swap, and ends both in one. Whoever finds
+a claim waits while its holder lives; if it died, what stands at the location is probed before anything is built again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from anabranch.app import events
+from anabranch.app.heartbeat import Heartbeat
+from anabranch.app.holder import describe
+from anabranch.app.state import PHYSICAL, Physical, Stage, State, line
+from anabranch.domain.ids import StepId
+from anabranch.domain.journal import Mark, Outcome
+from anabranch.domain.names import AssetName
+from anabranch.domain.plan import Build, Plan
+from anabranch.domain.snapshot import Snapshot
+from anabranch.errors import AnabranchError, OutcomeUnknown
+from anabranch.ports.provider import Built, Provider
+
+POLL = (0.02, 0.5)
+"""Seconds between looks at another's claim: at first, and at most."""
+
+
+class _Claim(Enum):
+    """What was found at a location."""
+
+    MINE = auto()
+    IN_DOUBT = auto()
+    """Mine now, after somebody who died: there may be a whole build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a plan's builds."""
+
+    built: tuple[AssetName, ...]
+    reused: tuple[AssetName, ...]
+    failed: tuple[tuple[AssetName, AnabranchError], ...]
+    skipped: tuple[tuple[AssetName, AssetName], ...]
+    """Not begun, and the failed one that each reads."""
+
+
+class Builder:
+    """Carries out the builds of one plan."""
+
+    def __init__(
+        self,
+        state: State,
+        providers: Mapping[str, Provider],
+        plan: Plan,
+        inputs: Callable[[Snapshot], Mapping[AssetName, Snapshot]],
+        heartbeat: Heartbeat,
+        listen: events.Listener,
+    ) -> None:
+        """``inputs`` finds what a snapshot reads, in the tree that results from the plan."""
+        self._state = state
+        self._providers = providers
+        self._plan = plan
+        self._inputs = inputs
+        self._heartbeat = heartbeat
+        self._listen = listen
+        self._snapshots = state.snapshots([b.snapshot for b in plan.builds])
+
+    def run(self) -> Report:
+        """All builds that can be done; those that read a failed one are skipped.
+
+        Raises:
+            KeyboardInterrupt: after what ran was stopped and given up cleanly.
+        """
+        builds = {b.id: b for b in self._plan.builds}
+        open_needs = {i: {n for n in b.needs if n in builds} for i, b in builds.items()}
+        readers: dict[StepId, list[StepId]] = {i: [] for i in builds}
+        for i, needs in open_needs.items():
+            for n in needs:
+                readers[n].append(i)
+        outcome: dict[StepId, bool | AnabranchError] = {}
+        skipped: dict[StepId, AssetName] = {}
+        ready = [i for i, needs in open_needs.items() if not needs]
+        workers = max((p.workers for p in self._providers.values()), default=1)
+        running: dict[Future[bool], StepId] = {}
+        with ExitStack() as stack:
+            for provider in sorted({b.provider for b in builds.values()}):
+                stack.enter_context(self._providers[provider].opened())
+            pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix="anabranch-build"))
+            try:
+                while ready or running:
+                    while ready and len(running) < 2 * workers:
+                        i = ready.pop(0)
+                        running[pool.submit(self._build, builds[i])] = i
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        i = running.pop(future)
+                        error = future.exception()
+                        if error is not None and not isinstance(error, AnabranchError):
+                            raise error
+                        outcome[i] = error if error is not None else future.result()
+                        if error is not None:
+                            self._listen(events.BuildBroke(builds[i].asset, error))
+                            self._skip(i, builds[i].asset, builds, readers, skipped)
+                            continue
+                        for reader in readers[i]:
+                            open_needs[reader].discard(i)
+                            if not open_needs[reader] and reader not in skipped:
+                                ready.append(reader)
+            except BaseException:
+                for provider in self._providers.values():
+                    provider.interrupt()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return Report(
+            tuple(builds[i].asset for i, o in outcome.items() if o is True),
+            tuple(builds[i].asset for i, o in outcome.items() if o is False),
+            tuple((builds[i].asset, o) for i, o in outcome.items() if isinstance(o, AnabranchError)),
+            tuple((builds[i].asset, because) for i, because in skipped.items()),
+        )
+
+    def _skip(
+        self,
+        failed: StepId,
+        because: AssetName,
+        builds: Mapping[StepId, Build],
+        readers: Mapping[StepId, list[StepId]],
+        skipped: dict[StepId, AssetName],
+    ) -> None:
+        stack = list(readers[failed])
+        while stack:
+            i = stack.pop()
+            if i not in skipped:
+                skipped[i] = because
+                self._listen(events.BuildSkipped(builds[i].asset, because))
+                stack.extend(readers[i])
+
+    # -- one build -------------------------------------------------------------------------------------------------
+    def _build(self, step: Build) -> bool:
+        """Whether it was built here (else by somebody else in the meantime)."""
+        snapshot = self._snapshots[step.snapshot]
+        provider = self._providers[step.provider]
+        key = PHYSICAL + snapshot.location
+        again = step.again
+        while True:
+            claim = self._claim(step, snapshot, key, again=again)
+            if isinstance(claim, Built):
+                self._listen(events.BuildEnded(step.asset, claim, reused=True))
+                return False
+            self._heartbeat.add(key)
+            try:
+                built = self._make(step, snapshot, provider, in_doubt=claim is _Claim.IN_DOUBT)
+                if self._end(step, key, Mark.DONE, built):
+                    self._listen(events.BuildEnded(step.asset, built, reused=False))
+                    return True
+            except BaseException:
+                self._end(step, key, Mark.FAILED, None)
+                raise
+            finally:
+                self._heartbeat.discard(key)
+            again = False  # the claim was lost to another, who took us for dead: theirs will do
+
+    def _claim(self, step: Build, snapshot: Snapshot, key: str, *, again: bool) -> _Claim | Built:
+        journal = line(self._plan.id, step.id)
+        pause, told = POLL[0], False
+        while True:
+            seen = self._state.store.read([key]).get(key)
+            found = Physical.decode(snapshot.location, seen) if seen else None
+            if found is not None and found.stage is Stage.BUILT and found.built is not None and not again:
+                self._state.store.swap({}, {journal: Mark.DONE.value.encode()}, durable=False)
+                return found.built
+            if found is None or found.stage is Stage.BUILT or self._state.is_dead(found.holder, found.seen):
+                # what a dead builder left may be whole; what was condemned isn't to be trusted
+                in_doubt = found is not None and found.stage is Stage.BUILDING
+                stage = Stage.BUILDING if found is None or in_doubt else Stage.CONDEMNED
+                token, now = self._state.holder.token, self._state.store.now()
+                mine = Physical(snapshot.location, snapshot.id, stage, token, now)
+                write = {key: mine.encode(), journal: Mark.BEGIN.value.encode()}
+                if self._state.store.swap({key: seen}, write, durable=False):
+                    return _Claim.IN_DOUBT if in_doubt else _Claim.MINE
+                continue
+            if not told:
+                self._listen(events.Waiting(step.asset, describe(found.holder)))
+                told = True
+            time.sleep(pause)
+            pause = min(pause * 1.5, POLL[1])
+
+    def _make(self, step: Build, snapshot: Snapshot, provider: Provider, *, in_doubt: bool) -> Built:
+        if in_doubt:
+            there = provider.probe(snapshot)
+            if isinstance(there, Built):
+                return there
+            if there is Outcome.UNKNOWN:
+                raise OutcomeUnknown(
+                    f"{step.asset} may or may not have been built, and {provider.name} can't tell",
+                    asset=step.asset,
+                    hint=f"look at {snapshot.location}, drop it if it isn't whole, and run the command again",
+                )
+        self._listen(events.BuildBegan(step.asset))
+        return provider.build(snapshot, self._inputs(snapshot))
+
+    def _end(self, step: Build, key: str, mark: Mark, built: Built | None) -> bool:
+        """Ends claim and journal line together; False where the claim is somebody else's by now."""
+        location = key.removeprefix(PHYSICAL)
+
+        def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            found = Physical.decode(location, seen[key]) if key in seen else None
+            if found is None or found.holder != self._state.holder.token:
+                return None
+            given_up = replace(found, holder="", seen=0.0)
+            left: bytes | None
+            if built is not None:
+                left = replace(given_up, stage=Stage.BUILT, built=built, at=self._state.store.now()).encode()
+            else:  # a build that fails leaves nothing; a replacement that fails leaves what is not to be trusted
+                left = given_up.encode() if found.stage is Stage.CONDEMNED else None
+            return {key: left, line(self._plan.id, step.id): mark.value.encode()}
+
+        return self._state.swap(change, [key], durable=False)

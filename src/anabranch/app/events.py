@@ -1,0 +1,72 @@
+"""What happens while a plan is applied, for whoever shows progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.errors import AnabranchError
+from anabranch.ports.provider import Built
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBegan:
+    asset: AssetName
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnded:
+    """``reused``: somebody else had built it in the meantime."""
+
+    asset: AssetName
+    built: Built
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBroke:
+    asset: AssetName
+    error: AnabranchError
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSkipped:
+    """Not begun, for what it reads failed."""
+
+    asset: AssetName
+    because: AssetName
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody else is at it."""
+
+    what: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """The environment shows its new state. ``seconds`` from the first statement to the commit."""
+
+    environment: EnvironmentName
+    moved: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """An interrupted plan was ended. ``forward``: its environment now shows what it had published."""
+
+    environment: EnvironmentName
+    action: str
+    forward: bool
+
+
+Event = BuildBegan | BuildEnded | BuildBroke | BuildSkipped | Waiting | Pointed | Healed
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Listens to nothing."""

@@ -1,0 +1,155 @@
+"""The janitor: deletes what no ref, no retained history and no open journal can reach, and never anything that
+Anabranch did not make.
+
+What goes is first *condemned* in the store, in one swap that holds only if no journal was opened and no ref moved
+since it was looked for; from then on nobody reuses it. Then it is dropped, then forgotten. A crash in between leaves
+it condemned, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from anabranch.app.state import JOURNALS, PHYSICAL, REF, VERIFIED, Physical, Stage, State
+from anabranch.domain.commit import ancestors, decode_environment
+from anabranch.domain.ids import CommitId, ObjectId, TreeId
+from anabranch.domain.names import AssetName
+from anabranch.domain.retention import retained
+from anabranch.domain.snapshot import Snapshot
+from anabranch.ports.provider import Provider
+
+GRACE = 24 * 3600.0
+"""Seconds that an unreachable object is kept: longer than any plan waits between its making and its opening."""
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What nobody can reach. ``unknown``: what stands among the physical tables but isn't known to be ours; it is left
+    alone."""
+
+    locations: Mapping[str, AssetName | None]
+    rows: int
+    objects: int
+    unknown: tuple[str, ...] = ()
+
+
+class Janitor:
+    """See the module's text."""
+
+    def __init__(self, state: State, providers: Mapping[str, Provider], retention: timedelta) -> None:
+        self._state = state
+        self._providers = providers
+        self._retention = retention
+
+    def look(self, now: datetime) -> Garbage:
+        """What would go; changes nothing."""
+        cells = self._candidates(self._kept(now))
+        return self._garbage(cells, len(self._unreachable()))
+
+    def sweep(self, now: datetime) -> Garbage:
+        """Drops it."""
+        with ExitStack() as stack:
+            if self._candidates(self._kept(now)):  # else there is nothing to open them for
+                for _, provider in sorted(self._providers.items()):
+                    stack.enter_context(provider.opened())
+            return self._sweep(now)
+
+    def _sweep(self, now: datetime) -> Garbage:
+        while True:
+            expect: dict[str, bytes | None] = dict(self._state.store.scan(REF))
+            refs = set(expect)
+            expect[JOURNALS] = self._state.store.read([JOURNALS]).get(JOURNALS)
+            expect.update(self._state.store.scan(PHYSICAL))
+            cells = self._candidates(self._kept(now))
+            if self._condemn(cells, expect):
+                break
+        garbage = self._garbage(cells, 0)
+        by_provider: dict[str, list[str]] = {}
+        owners = self._snapshots(cells.values())
+        for location in cells:
+            owner = owners.get(location)
+            by_provider.setdefault(owner.provider if owner else next(iter(self._providers)), []).append(location)
+        for name, locations in sorted(by_provider.items()):
+            self._providers[name].drop(locations)
+            for location in locations:
+                self._forget(location)
+        self._forget_verified(refs)
+        return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+    def _heads(self) -> list[CommitId]:
+        return [decode_environment(data).head for data in self._state.store.scan(REF).values()]
+
+    def _open_trees(self) -> set[TreeId]:
+        return {t for o in self._state.open_plans().values() for t in (o.plan.before, o.plan.tree)}
+
+    def _kept(self, now: datetime) -> set[str]:
+        """Locations that something can reach."""
+        commits = retained(self._state.commits, self._heads(), now - self._retention)
+        trees = {self._state.commit(c).tree for c in commits} | self._open_trees()
+        snapshots = self._state.snapshots(self._state.trees.snapshots(trees))
+        return {s.location for s in snapshots.values()}
+
+    def _candidates(self, kept: Collection[str]) -> dict[str, Physical]:
+        found = self._state.all_physical()
+        return {
+            location: p
+            for location, p in found.items()
+            if location not in kept and (p.stage is Stage.BUILT or self._state.is_dead(p.holder, p.seen))
+        }
+
+    def _unreachable(self) -> set[ObjectId]:
+        """Aged objects that no ref and no open journal needs."""
+        aged = self._state.store.aged(GRACE)
+        if not aged:
+            return set()
+        history = ancestors(self._state.commits, self._heads())
+        trees = {c.tree for c in history.values()} | self._open_trees()
+        nodes = self._state.trees.nodes(trees)
+        return aged - set(history) - set(nodes) - set(self._state.trees.snapshots(trees)) - self._named_by_cells()
+
+    def _named_by_cells(self) -> set[ObjectId]:
+        return {p.snapshot for p in self._state.all_physical().values()}
+
+    # -- dropping --------------------------------------------------------------------------------------------------
+    def _condemn(self, cells: Mapping[str, Physical], seen: Mapping[str, bytes | None]) -> bool:
+        """False where somebody opened a journal, moved a ref or built something since ``seen``: look again."""
+        token, now = self._state.holder.token, self._state.store.now()
+        gone = [replace(p, stage=Stage.CONDEMNED, holder=token, seen=now, built=None) for p in cells.values()]
+        write = {PHYSICAL + p.location: p.encode() for p in gone}
+        expect = {k: v for k, v in seen.items() if not k.startswith(PHYSICAL) or k in write}
+        return self._state.store.swap(expect, write)
+
+    def _forget(self, location: str) -> None:
+        key = PHYSICAL + location
+
+        def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
+            return {key: None} if mine else None
+
+        self._state.swap(change, [key])
+
+    def _forget_verified(self, refs: Collection[str]) -> None:
+        stale = [k for k in self._state.store.scan(VERIFIED) if REF + k.removeprefix(VERIFIED) not in refs]
+        if stale:
+            self._state.store.swap({}, dict.fromkeys(stale))
+
+    def _garbage(self, cells: Mapping[str, Physical], objects: int) -> Garbage:
+        owners = self._snapshots(cells.values())
+        names = {location: owners[location].asset if location in owners else None for location in sorted(cells)}
+        rows = sum(p.built.rows or 0 for p in cells.values() if p.built)
+        known = {k.removeprefix(PHYSICAL) for k in self._state.store.scan(PHYSICAL)} | set(cells)
+        there = {location for p in self._providers.values() for location in p.locations()}
+        return Garbage(names, rows, objects, tuple(sorted(there - known)))
+
+    def _snapshots(self, cells: Collection[Physical]) -> dict[str, Snapshot]:
+        found: dict[str, Snapshot] = {}
+        for physical in cells:
+            try:
+                found[physical.location] = self._state.snapshots([physical.snapshot])[physical.snapshot]
+            except KeyError:  # its object was swept in an earlier run that died before the cell went
+                continue
+        return found

@@ -1,0 +1,301 @@
+"""Plans: each use case's own, all of one form."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from anabranch.app.apply import Inputs
+from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.state import State
+from anabranch.domain import planner
+from anabranch.domain.commit import Action, Environment, history, merge_base, undo_target
+from anabranch.domain.ids import CommitId, PlanId, SnapshotId, TreeId
+from anabranch.domain.merge import Conflict, merge
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.plan import Decision, Plan, Reason, Requirement, Verb
+from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.domain.tree import EMPTY
+from anabranch.errors import MergeConflict, NotFound, Refused
+from anabranch.ports.loader import Project
+from anabranch.ports.provider import Fault, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The circumstances of an environment that is about to be made."""
+
+    branch: str | None = None
+    owner: str = ""
+    expires_at: datetime | None = None
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What a plan is to lead to."""
+
+    action: Action
+    environment: EnvironmentName
+    head: CommitId | None
+    before: TreeId
+    after: TreeId
+    parents: tuple[CommitId, ...]
+    settings: Environment | None
+    message: str = ""
+    source: tuple[EnvironmentName, CommitId] | None = None
+    restores: CommitId | None = None
+    reason: Reason | None = None
+    """Overrides what the planner finds."""
+    notes: tuple[str, ...] = ()
+    inspection: Inspection = field(default_factory=Inspection)
+    check: bool = True
+    explain: bool = False
+
+
+class Planning:
+    """Makes plans; changes nothing."""
+
+    def __init__(
+        self,
+        state: State,
+        providers: Mapping[str, Provider],
+        *,
+        trunk: EnvironmentName,
+        author: str,
+        explain: planner.Explain,
+    ) -> None:
+        self._state = state
+        self._providers = providers
+        self._trunk = trunk
+        self._author = author
+        self._explain = explain
+        self._inspector = Inspector(state, providers)
+
+    # -- one for each use case -------------------------------------------------------------------------------------
+    def apply(
+        self, name: EnvironmentName, project: Project, setting: Setting, now: datetime, *, explain: bool = False
+    ) -> Plan:
+        """The environment shall be what the project's files say. With ``explain``, changed definitions are compared."""
+        known = self._state.learn(project.assets.values())
+        after = self._state.trees.build({s.asset: i for i, s in known.items()})
+        there = self._state.environment(name)
+        if there is not None:
+            before = self._tree(there)
+            settings = replace(there, branch=there.branch or setting.branch, expires_at=setting.expires_at)
+            head: CommitId | None = there.head
+            parents: tuple[CommitId, ...] = (there.head,)
+            source = None
+        else:
+            base = self._state.environment(self._trunk) if name != self._trunk else None
+            before = self._tree(base) if base else EMPTY
+            parents = (base.head,) if base else ()
+            settings = self._new(name, base, setting, now)
+            head, source = None, (base.name, base.head) if base else None
+        notes = project.notes + self._goes_back(there, after, before)
+        return self._plan(
+            _Aim(
+                Action.APPLY, name, head, before, after, parents, settings,
+                source=source, notes=notes, inspection=self._inspect(there), explain=explain,
+            )
+        )  # fmt: skip
+
+    def create(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Plan:
+        """A new environment that begins as ``base`` is. Raises ``Refused`` where it exists."""
+        if self._state.environment(name) is not None:
+            raise Refused(f"{name} exists already", hint=f"anabranch env show {name}")
+        tree = self._tree(base) if base else EMPTY
+        parents = (base.head,) if base else ()
+        source = (base.name, base.head) if base else None
+        settings = self._new(name, base, setting, now)
+        return self._plan(_Aim(Action.CREATE, name, None, tree, tree, parents, settings, source=source))
+
+    def drop(self, environment: Environment) -> Plan:
+        """Raises ``Refused`` for a protected one."""
+        if environment.protected:
+            raise Refused(f"{environment.name} is protected", hint="it is never dropped")
+        tree = self._tree(environment)
+        return self._plan(
+            _Aim(Action.DROP, environment.name, environment.head, tree, EMPTY, (environment.head,), None, check=False)
+        )
+
+    def promote(self, source: Environment, into: Environment) -> Plan:
+        """``into`` shall have what ``source`` changed since it began from it.
+
+        Raises:
+            MergeConflict: both changed the same, or what the other's changes were built over.
+        """
+        if source.name == into.name:
+            raise Refused(
+                f"{into.name} can't be promoted into itself", hint="switch to a branch, or name an environment"
+            )
+        base = merge_base(self._state.commits, into.head, source.head)
+        before, ours, theirs = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
+        merged = merge(self._state.trees, self._state.snapshots, before, ours, theirs)
+        if merged.conflicts:
+            raise self._conflict(source, into, base, merged.conflicts)
+        inspection = self._inspect(into) if merged.changes else Inspection()
+        return self._plan(
+            _Aim(
+                Action.PROMOTE, into.name, into.head, ours, merged.tree, (into.head, source.head), into,
+                message=f"promote {source.name}", source=(source.name, source.head), inspection=inspection,
+            )
+        )  # fmt: skip
+
+    def undo(self, environment: Environment) -> Plan:
+        """Raises ``Refused`` where there is nothing to take back."""
+        target = undo_target(self._state.commits, environment)
+        if target is None:
+            raise Refused(f"there is nothing to undo in {environment.name}", hint=f"anabranch log {environment.name}")
+        undone, restored = target
+        commit = self._state.commit(undone)
+        message = f"undo {undone[:7]}" + (f" ({commit.message})" if commit.message else "")
+        return self._return(Action.UNDO, environment, restored, message)
+
+    def restore(self, environment: Environment, commit: CommitId) -> Plan:
+        """The environment shall be as it was at ``commit``."""
+        return self._return(Action.RESTORE, environment, commit, f"restore {commit[:7]}")
+
+    def find_commit(self, environment: Environment, prefix: str) -> CommitId:
+        """The commit in an environment's history that ``prefix`` begins. Raises ``NotFound``."""
+        found = [i for i, _ in history(self._state.commits, environment.head) if prefix and i.startswith(prefix)]
+        if len(found) != 1:
+            what = "is not unique" if found else "is not in its history"
+            raise NotFound(f"{prefix} {what}: {environment.name}", hint=f"anabranch log {environment.name}")
+        return found[0]
+
+    def _return(self, action: Action, environment: Environment, to: CommitId, message: str) -> Plan:
+        before, after = self._tree(environment), self._state.commit(to).tree
+        return self._plan(
+            _Aim(
+                action, environment.name, environment.head, before, after, (environment.head,), environment,
+                message=message, restores=to, reason=Reason.RESTORED, inspection=self._inspect(environment),
+            )
+        )  # fmt: skip
+
+    # -- what they share -------------------------------------------------------------------------------------------
+    def _plan(self, aim: _Aim) -> Plan:
+        changes = self._state.trees.diff(aim.before, aim.after)
+        drifted = self._drifted(aim)
+        wanted = {i for c in changes for i in (c.before, c.after) if i is not None} | set(drifted.values())
+        snapshots = self._state.snapshots(wanted)
+        built = self._state.built([s.location for s in snapshots.values() if s.is_physical])
+        explain = self._explain if aim.explain else planner.unexplained
+        decisions = planner.decide(changes, snapshots, built, drifted=drifted, explain=explain)
+        if aim.reason is not None:
+            decisions = [self._because(d, aim.reason) for d in decisions]
+        if aim.check:
+            self._check(aim, decisions, snapshots)
+        repairs = tuple(sorted({d.asset for d in aim.inspection.drifts if d.asset and d.asset not in drifted}))
+        behind = any(d.fault is Fault.BEHIND for d in aim.inspection.drifts)
+        moves = bool(decisions or repairs or behind) or aim.head is None or aim.settings is None
+        moves = moves or aim.action is Action.UNDO  # which also takes back a change of nothing, to get past it
+        inputs = Inputs(self._state, aim.after)
+        return Plan(
+            id=PlanId(uuid.uuid4().hex[:12]),
+            action=aim.action,
+            environment=aim.environment,
+            requires=Requirement(aim.head, aim.source),
+            before=aim.before,
+            tree=aim.after,
+            parents=aim.parents,
+            decisions=tuple(decisions),
+            steps=planner.steps(
+                decisions, snapshots, aim.environment, self._providers if moves else (), inputs.get, drifted
+            ),
+            total=self._state.trees.count(aim.after),
+            settings=aim.settings,
+            author=self._author,
+            message=aim.message,
+            restores=aim.restores,
+            repairs=repairs + tuple(sorted(drifted)),
+            notes=aim.notes + self._notes(aim, decisions),
+        )
+
+    def _drifted(self, aim: _Aim) -> dict[AssetName, SnapshotId]:
+        found: dict[AssetName, SnapshotId] = {}
+        for drift in aim.inspection.drifts:
+            if drift.asset is not None and drift.is_physical:
+                snapshot = self._state.trees.get(aim.after, drift.asset)
+                if snapshot is not None and snapshot == self._state.trees.get(aim.before, drift.asset):
+                    found[drift.asset] = snapshot
+        return found
+
+    def _check(self, aim: _Aim, decisions: Iterable[Decision], snapshots: Mapping[SnapshotId, Snapshot]) -> None:
+        added: dict[str, dict[AssetName, Snapshot]] = {}
+        for decision in decisions:
+            if decision.after is None or decision.reason is Reason.DRIFTED:
+                continue
+            snapshot = snapshots[decision.after]
+            if decision.before is None or snapshot.kind is Kind.EXTERNAL:
+                added.setdefault(snapshot.provider, {})[decision.asset] = snapshot
+        for name, assets in sorted(added.items()):
+            self._providers[name].check(aim.environment, assets)
+        if added:
+            self._inspector.release()
+
+    def _notes(self, aim: _Aim, decisions: Collection[Decision]) -> tuple[str, ...]:
+        notes = []
+        if aim.inspection.unknown:
+            notes.append(f"drift was not looked for: {aim.inspection.unknown}")
+        notes += [f"drift: {d.detail}" for d in aim.inspection.drifts]
+        if aim.action in (Action.PROMOTE, Action.UNDO, Action.RESTORE):
+            built = [d.asset for d in decisions if d.verb is Verb.BUILD and d.reason is not Reason.DRIFTED]
+            if built:
+                notes.append(f"{len(built)} must be built again, for they were cleaned up: {', '.join(built[:5])}")
+        notes += [p.window for p in self._providers.values() if p.window]
+        return tuple(notes)
+
+    def _because(self, decision: Decision, reason: Reason) -> Decision:
+        return decision if decision.reason is Reason.DRIFTED else replace(decision, reason=reason, because="as it was")
+
+    def _goes_back(self, there: Environment | None, after: TreeId, before: TreeId) -> tuple[str, ...]:
+        """Warns where the files lead to a state that the environment has left already: an old checkout, most likely."""
+        if there is None or after == before:
+            return ()
+        now = self._state.commit(there.head)
+        if not now.parents:
+            return ()
+        if now.action is not Action.PROMOTE or self._state.commit(now.parents[0]).tree != after:
+            return ()
+        told = f"this takes back what was promoted at {now.at:%Y-%m-%d %H:%M} UTC ({now.message})"
+        return (f"{told}: is the checkout older than that?",)
+
+    def _new(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Environment:
+        no_head = CommitId(EMPTY)  # publishing sets it
+        return Environment(
+            name,
+            no_head,
+            base.name if base else None,
+            setting.branch,
+            setting.owner,
+            now,
+            setting.expires_at,
+            setting.protected,
+        )
+
+    def _inspect(self, environment: Environment | None) -> Inspection:
+        return self._inspector.inspect(environment) if environment is not None else Inspection()
+
+    def _tree(self, environment: Environment) -> TreeId:
+        return self._state.commit(environment.head).tree
+
+    def _conflict(
+        self, source: Environment, into: Environment, base: CommitId | None, conflicts: tuple[Conflict, ...]
+    ) -> MergeConflict:
+        moved = []
+        for identifier, commit in history(self._state.commits, into.head):
+            if identifier == base:
+                break
+            moved.append(commit)
+        last = moved[0] if moved else None
+        who = f", the last by {last.author or 'somebody'} at {last.at:%Y-%m-%d %H:%M} UTC" if last else ""
+        commits = "1 commit" if len(moved) == 1 else f"{len(moved)} commits"
+        return MergeConflict(
+            f"{into.name} moved since {source.name} began from it: {commits}{who}",
+            conflicts,
+            hint=f"bring {into.name}'s code in, then rehearse again:"
+            " git merge main && anabranch apply && anabranch promote",
+        )

@@ -1,0 +1,205 @@
+"""Publishing: an environment's ref moves by one compare-and-set, and what readers see moves with it.
+
+All that can fail is done first, unseen (``prepare``). Then the ref moves, and the journal says so in the same swap:
+from here on the way is forward. Then each provider commits. A crash in between is carried forward by the next command;
+a commit that
+*fails* takes the ref back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from anabranch.app import events
+from anabranch.app.state import REF, VERIFIED, State, line
+from anabranch.domain.commit import Action, Commit, Environment, decode_environment, encode_environment
+from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.journal import Mark
+from anabranch.domain.merge import Conflict, merge
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.plan import Plan
+from anabranch.domain.tree import EMPTY, Change
+from anabranch.errors import StalePlan
+from anabranch.ports.provider import Decide, Move, Provider, Shown
+
+EXACT = frozenset({Action.UNDO, Action.RESTORE, Action.DROP})
+"""Actions that mean one very state: any movement makes their plans stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """``commit`` is None where the environment is gone; equal to the old head where only pointers were repaired."""
+
+    commit: CommitId | None
+    moved: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An environment as it is (with the very cell that says so), and the tree that it shall have."""
+
+    environment: Environment | None
+    cell: bytes | None
+    tree: TreeId
+
+
+class Publisher:
+    """Moves environments."""
+
+    def __init__(self, state: State, providers: Mapping[str, Provider], listen: events.Listener) -> None:
+        self._state = state
+        self._providers = providers
+        self._listen = listen
+
+    def result(self, plan: Plan) -> Target:
+        """Where ``plan`` leads to from where the environment is now.
+
+        Raises:
+            StalePlan: what the plan read has changed, for an asset that it touches.
+        """
+        cell = self._state.store.read([REF + plan.environment]).get(REF + plan.environment)
+        environment = decode_environment(cell) if cell else None
+        head = environment.head if environment else None
+        self._check_source(plan)
+        if head == plan.requires.head:
+            return Target(environment, cell, plan.tree)
+        if environment is None or plan.requires.head is None or plan.action in EXACT:
+            raise self._stale(plan, environment, ())
+        now = self._state.commit(environment.head).tree
+        merged = merge(self._state.trees, self._state.snapshots, plan.before, now, plan.tree)
+        if merged.conflicts:
+            raise self._stale(plan, environment, merged.conflicts)
+        return Target(environment, cell, merged.tree)
+
+    def _check_source(self, plan: Plan) -> None:
+        if plan.requires.source is None:
+            return
+        name, read = plan.requires.source
+        source = self._state.environment(name)
+        if plan.action is Action.PROMOTE and (source is None or source.head != read):
+            told = "is gone" if source is None else f"is now @ {source.head[:7]}"
+            raise StalePlan(
+                f"{name} {told}; the plan read it @ {read[:7]}", hint="look at it again, then promote again"
+            )
+
+    def _stale(self, plan: Plan, environment: Environment | None, conflicts: Collection[Conflict]) -> StalePlan:
+        name = plan.environment
+        again = {Action.PROMOTE: f"anabranch promote {plan.requires.source[0] if plan.requires.source else ''}".strip()}
+        hint = f"plan again: {again.get(plan.action, f'anabranch {plan.action.value} {name}')}"
+        if environment is None:
+            return StalePlan(f"{name} was dropped since the plan was made", hint=hint)
+        commit = self._state.commit(environment.head)
+        who = f"{commit.action.value} by {commit.author or 'somebody'} at {commit.at:%Y-%m-%d %H:%M:%S} UTC"
+        if plan.requires.head is None:
+            return StalePlan(f"{name} was made since the plan was made ({who})", hint=hint)
+        what = f": {', '.join(c.asset for c in list(conflicts)[:5])}" if conflicts else ""
+        return StalePlan(f"{name} moved on to @ {environment.head[:7]} ({who}){what}", hint=hint)
+
+    def publish(self, plan: Plan, now: datetime) -> Published:
+        """See the module's text.
+
+        Raises:
+            StalePlan: somebody was faster, with an asset that the plan touches.
+        """
+        while True:
+            target = self.result(plan)
+            commit = self._commit(plan, target, now)
+            published = self._try(plan, target, commit)
+            if published is not None:
+                return published
+
+    def _commit(self, plan: Plan, target: Target, now: datetime) -> Commit | None:
+        """None where the environment's state is one that there is a commit of."""
+        if plan.settings is None:
+            return None
+        parents = (target.environment.head, *plan.parents[1:]) if target.environment else plan.parents
+        before = self._state.commit(parents[0]).tree if parents else None
+        if before == target.tree and plan.action is not Action.UNDO and len(parents) < 2:
+            return None
+        height = 1 + max((c.height for c in self._state.commits(parents).values()), default=0)
+        commit = Commit(
+            target.tree,
+            parents,
+            height,
+            plan.environment,
+            plan.action,
+            plan.author,
+            now,
+            plan.message,
+            plan.id,
+            plan.restores,
+        )
+        self._state.keep((), [commit])
+        return commit
+
+    def _try(self, plan: Plan, target: Target, commit: Commit | None) -> Published | None:
+        head: CommitId | None = None
+        if plan.settings is not None:
+            head = commit.id if commit else target.environment.head if target.environment else plan.parents[0]
+        key, journal = REF + plan.environment, line(plan.id, None)
+        will = encode_environment(replace(plan.settings, head=head)) if plan.settings and head else None
+        shall = Shown(head, target.tree) if head is not None else None
+        decide = self._decide(lambda: shall, plan.repairs)
+        began = time.perf_counter()
+        with ExitStack() as stack:
+            providers = [self._providers[p.provider] for p in plan.points]
+            prepared = [stack.enter_context(p.prepare(plan.environment, decide)) for p in providers]
+            write: dict[str, bytes | None] = {key: will, journal: Mark.PUBLISHED.value.encode()}
+            if will is None:
+                write[VERIFIED + plan.environment] = None
+            if not self._state.store.swap({key: target.cell}, write):
+                return None
+            try:
+                for each in prepared:
+                    each.commit()
+            except Exception:
+                self._state.store.swap({key: will}, {key: target.cell, journal: None})
+                raise
+        seconds = time.perf_counter() - began
+        moved = sum(p.moved for p in prepared)
+        self._listen(events.Pointed(plan.environment, moved, seconds))
+        return Published(head, moved, seconds)
+
+    def _decide(self, shall: Callable[[], Shown | None], repairs: Collection[AssetName]) -> Decide:
+        """What differs between what is shown and what ``shall`` be, repairs included."""
+
+        def decide(shown: Shown | None) -> Move:
+            aim = shall()
+            after = aim.tree if aim else EMPTY
+            changes = self._changes(shown.tree if shown else EMPTY, after)
+            touched = {c.asset for c in changes}
+            for asset in repairs:
+                snapshot = self._state.trees.get(after, asset)
+                if asset not in touched and snapshot is not None:
+                    changes.append(Change(asset, snapshot, snapshot))
+            found = self._state.snapshots({i for c in changes for i in (c.before, c.after) if i is not None})
+            entries = {
+                c.asset: (found[c.before] if c.before else None, found[c.after] if c.after else None) for c in changes
+            }
+            return Move(aim, entries)
+
+        return decide
+
+    def _changes(self, before: TreeId, after: TreeId) -> list[Change]:
+        try:
+            changes = self._state.trees.diff(before, after)
+            self._state.snapshots({c.before for c in changes if c.before is not None})
+        except KeyError:  # the state was lost, the data wasn't: what is shown can't be known, so all of it is set anew
+            return self._state.trees.diff(EMPTY, after)
+        return changes
+
+    def carry_forward(self, name: EnvironmentName, providers: Collection[str]) -> None:
+        """Makes ``providers`` show what ``name``'s ref says: what an interrupted publication left undone."""
+        decide = self._decide(lambda: self._current(name), ())
+        for provider in sorted(providers):
+            with self._providers[provider].prepare(name, decide) as prepared:
+                prepared.commit()
+
+    def _current(self, name: EnvironmentName) -> Shown | None:
+        environment = self._state.environment(name)
+        return Shown(environment.head, self._state.commit(environment.head).tree) if environment else None

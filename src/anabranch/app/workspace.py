@@ -1,0 +1,303 @@
+"""A project, its state and its providers: what every face calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from anabranch.app import diff, events
+from anabranch.app.apply import Applied, Applier
+from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.janitor import Garbage, Janitor
+from anabranch.app.planning import Planning, Setting
+from anabranch.app.state import OpenPlan, State
+from anabranch.domain.commit import Commit, Environment, history
+from anabranch.domain.ids import CommitId
+from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
+from anabranch.domain.plan import Plan
+from anabranch.domain.planner import Explain
+from anabranch.domain.snapshot import Snapshot
+from anabranch.errors import InvalidName, NotFound, ProjectError, Refused
+from anabranch.ports.loader import Loader, Project
+from anabranch.ports.provider import Answer, Provider, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where and by whom a command is called. ``branch`` is None outside git or on a detached HEAD."""
+
+    author: str
+    branch: str | None = None
+    in_git: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The project's rules for environments."""
+
+    trunk: EnvironmentName
+    branches: Mapping[str, EnvironmentName] = field(default_factory=dict)
+    ttl: timedelta | None = None
+    retention: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How things stand. ``plan`` is what apply would do now; None where there is no project to read."""
+
+    name: EnvironmentName
+    environment: Environment | None
+    trunk: Environment | None
+    plan: Plan
+    ahead: int
+    """Assets that differ from the trunk as it is now, by what the files say."""
+    inspection: Inspection
+    interrupted: tuple[OpenPlan, ...]
+    running: tuple[OpenPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One commit, and how many assets it changed (None where the state before is no longer known)."""
+
+    id: CommitId
+    commit: Commit
+    changed: int | None
+
+
+class Workspace:
+    """Thread-safe as far as its store and providers are; one command at a time per process."""
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        providers: Mapping[str, Provider],
+        tables: Tables,
+        loader: Loader,
+        rules: Rules,
+        here: Here,
+        now: Callable[[], datetime],
+        explain: Explain,
+        listen: events.Listener = events.silent,
+    ) -> None:
+        """``tables`` is the one of ``providers`` that ad-hoc queries run on."""
+        self.state = state
+        self.rules = rules
+        self.here = here
+        self.tables = tables
+        self.loader = loader
+        self._providers = providers
+        self._now = now
+        self._inspector = Inspector(state, providers)
+        self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain)
+        self._applier = Applier(state, providers, now, listen)
+        self._janitor = Janitor(state, providers, rules.retention)
+
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return self._now()
+
+    # -- names -----------------------------------------------------------------------------------------------------
+    def resolve(self, text: str | None) -> EnvironmentName:
+        """The environment that ``text`` means: an environment's name, a git branch, or (None) the branch checked out.
+
+        Raises:
+            ProjectError: none was named, and no branch is checked out.
+            InvalidName: it can be neither.
+        """
+        if text is not None:
+            try:
+                name = environment_name(text)
+            except InvalidName:
+                return self._for_branch(text)
+            return self.rules.branches.get(text, name)
+        if self.here.branch is not None:
+            return self._for_branch(self.here.branch)
+        what = "no branch is checked out (detached HEAD)" if self.here.in_git else "this is not a git checkout"
+        raise ProjectError(f"which environment? {what}", hint="name it: anabranch COMMAND ENV")
+
+    def _for_branch(self, branch: str) -> EnvironmentName:
+        if branch in self.rules.branches:
+            return self.rules.branches[branch]
+
+        def is_free(name: EnvironmentName) -> bool:
+            if name == self.rules.trunk or name in self.rules.branches.values():
+                return False
+            there = self.state.environment(name)
+            return there is None or there.branch in (None, branch)
+
+        return environment_for_branch(branch, is_free)
+
+    def _branch_of(self, name: EnvironmentName) -> str | None:
+        branch = self.here.branch
+        return branch if branch is not None and self._for_branch(branch) == name else None
+
+    def is_protected(self, name: EnvironmentName) -> bool:
+        """Whether it changes only when the user says so."""
+        there = self.state.environment(name)
+        return name == self.rules.trunk or (there is not None and there.protected)
+
+    # -- plans -----------------------------------------------------------------------------------------------------
+    def project(self) -> Project:
+        """The project's files. Raises ``ModelError``."""
+        return self.loader.load()
+
+    def plan_apply(self, name: EnvironmentName, *, explain: bool = False) -> Plan:
+        """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
+        setting = self._setting(name, self.rules.ttl)
+        return self._planning.apply(name, self.project(), setting, self._now(), explain=explain)
+
+    def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
+        """A new environment, from ``base`` (by default the trunk)."""
+        start = self.state.require(base or self.rules.trunk)
+        return self._planning.create(name, start, self._setting(name, ttl or self.rules.ttl), self._now())
+
+    def _setting(self, name: EnvironmentName, ttl: timedelta | None) -> Setting:
+        if name == self.rules.trunk:
+            return Setting(self._branch_of(name), self.here.author, None, protected=True)
+        return Setting(self._branch_of(name), self.here.author, self._now() + ttl if ttl else None)
+
+    def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
+        """Raises ``MergeConflict``."""
+        return self._planning.promote(self.state.require(source), self.state.require(into))
+
+    def plan_drop(self, name: EnvironmentName) -> Plan:
+        """Raises ``Refused`` for the trunk."""
+        return self._planning.drop(self.state.require(name))
+
+    def plan_undo(self, name: EnvironmentName) -> Plan:
+        """Takes the last change back."""
+        return self._planning.undo(self.state.require(name))
+
+    def plan_restore(self, name: EnvironmentName, commit: str) -> Plan:
+        """``commit``: the first digits of one in the environment's history."""
+        environment = self.state.require(name)
+        return self._planning.restore(environment, self._planning.find_commit(environment, commit))
+
+    def latest(self) -> EnvironmentName:
+        """What an undo without a name means: of the trunk and the current branch's environment, the one that changed
+        last."""
+        names = {self.rules.trunk}
+        if self.here.branch is not None:
+            names.add(self._for_branch(self.here.branch))
+        found = [e for n in sorted(names) if (e := self.state.environment(n)) is not None]
+        if not found:
+            raise NotFound("there is nothing to undo", hint="anabranch status shows where things stand")
+        own = [e for e in found if self.state.commit(e.head).environment == e.name]
+        return max(own or found, key=lambda e: self.state.commit(e.head).at).name
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+    def heal(self) -> list[OpenPlan]:
+        """Ends what was interrupted; every changing command begins with it."""
+        return self._applier.heal()
+
+    def apply(self, plan: Plan) -> Applied:
+        """Executes a plan. Raises ``StalePlan``, ``BuildFailed``."""
+        applied = self._applier.apply(plan)
+        self._inspector.release()
+        there = self.state.environment(plan.environment)
+        if there is not None and there.head == applied.commit:
+            self._inspector.settle(there)
+        return applied
+
+    def interrupted(self) -> list[OpenPlan]:
+        """Plans whose process is gone."""
+        return self._applier.interrupted()
+
+    def find_open(self, identifier: str | None) -> OpenPlan:
+        """An interrupted plan, by the first digits of its id."""
+        return self._applier.find(identifier)
+
+    def resume(self, found: OpenPlan) -> Applied | None:
+        """Goes on with it; None where only its pointers had to be set."""
+        return self._applier.resume(found)
+
+    def abandon(self, found: OpenPlan) -> bool:
+        """Ends it; True where it had been published, and so was carried forward."""
+        return self._applier.end(found)
+
+    def garbage(self) -> tuple[Garbage, list[Environment]]:
+        """What :meth:`collect` would delete: data nobody reaches, and expired environments."""
+        found = self._janitor.look(self._now())
+        return found, self._expired()
+
+    def collect(self) -> tuple[Garbage, list[Environment]]:
+        """Drops expired environments, then deletes what nobody reaches."""
+        expired = self._expired()
+        for environment in expired:
+            self.apply(self._planning.drop(environment))
+        return self._janitor.sweep(self._now()), expired
+
+    def _expired(self) -> list[Environment]:
+        now = self._now()
+        found = self.state.environments().values()
+        return [e for e in found if e.is_expired(now) and not e.protected and e.name != self.rules.trunk]
+
+    def release(self) -> None:
+        """Gives the providers' files and locks back; they are opened again when needed."""
+        self._inspector.release()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._inspector.release()
+        self.state.store.close()
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def status(self, name: EnvironmentName) -> Status:
+        """How things stand; changes nothing."""
+        there, trunk = self.state.environment(name), self.state.environment(self.rules.trunk)
+        plan = self.plan_apply(name)
+        ahead = 0
+        if trunk is not None and name != self.rules.trunk:
+            ahead = len(self.state.trees.diff(self.state.commit(trunk.head).tree, plan.tree))
+        inspection = self._inspector.inspect(there) if there else Inspection()
+        plans = self.state.open_plans().values()
+        dead = tuple(o for o in plans if self.state.is_dead(o.holder, o.seen))
+        return Status(name, there, trunk, plan, ahead, inspection, dead, tuple(o for o in plans if o not in dead))
+
+    def inspect(self, environment: Environment) -> Inspection:
+        """How the warehouse differs from what the environment records."""
+        return self._inspector.inspect(environment)
+
+    def diff(
+        self, name: EnvironmentName, other: EnvironmentName, *, rows: bool, sample: int = 10
+    ) -> diff.EnvironmentDiff:
+        """What ``name`` has that ``other`` hasn't."""
+        before, after = self.state.require(other), self.state.require(name)
+        return diff.compare(self.state, self.tables, before, after, rows=rows, sample=sample)
+
+    def log(self, name: EnvironmentName, limit: int) -> list[LogEntry]:
+        """The environment's history, newest first; it goes on into that of the environment it began from."""
+        found: list[LogEntry] = []
+        for identifier, commit in history(self.state.commits, self.state.require(name).head):
+            if len(found) == limit:
+                break
+            found.append(LogEntry(identifier, commit, self._changed(commit)))
+        return found
+
+    def _changed(self, commit: Commit) -> int | None:
+        if not commit.parents:
+            return self.state.trees.count(commit.tree)
+        try:
+            return len(self.state.trees.diff(self.state.commit(commit.parents[0]).tree, commit.tree))
+        except KeyError:
+            return None
+
+    def query(self, name: EnvironmentName, text: str, limit: int | None) -> Answer:
+        """Runs a query on an environment; it can't write."""
+        return self.tables.query(text, self.assets(name), limit)
+
+    def assets(self, name: EnvironmentName) -> dict[AssetName, Snapshot]:
+        """All that ``name`` has."""
+        tree = self.state.commit(self.state.require(name).head).tree
+        entries = self.state.trees.entries(tree)
+        found = self.state.snapshots(list(entries.values()))
+        return {asset: found[i] for asset, i in entries.items()}
+
+    def protect(self, plan: Plan) -> Plan:
+        """The plan with its environment protected (the trunk always is)."""
+        if plan.settings is None:
+            raise Refused("an environment that is dropped can't be protected")
+        return replace(plan, settings=replace(plan.settings, protected=True))

@@ -1,0 +1,1 @@
+"""One command a file; each module has the command under the name ``command``."""

@@ -1,0 +1,73 @@
+"""What commands share: opening the workspace, asking, ending."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from anabranch.app import events
+
+if TYPE_CHECKING:
+    from anabranch.app.workspace import Workspace
+    from anabranch.domain.names import EnvironmentName
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for machines.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Don't ask before a protected environment changes.")
+
+
+def environment_argument(name: str = "env", *, required: bool = False) -> Callable[[Decorated], Decorated]:
+    """An environment's name or a git branch, completed from those that exist."""
+    return click.argument(name, required=required, default=None, shell_complete=_complete)
+
+
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        with workspace(context) as w:
+            return [n for n in w.state.environments() if n.startswith(incomplete)]
+    except Exception:  # noqa: BLE001  # completion must never disturb the shell
+        return []
+
+
+@contextmanager
+def workspace(context: click.Context, listen: events.Listener = events.silent) -> Iterator[Workspace]:
+    """The workspace of the folder that the command is run in."""
+    from anabranch import bootstrap
+
+    def waiting(holder: str) -> None:
+        click.echo(f"waiting: the warehouse is held by {holder}", err=True)
+
+    opened = bootstrap.open_workspace(Path(context.find_root().obj or ".").resolve(), listen=listen, on_wait=waiting)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def heal(w: Workspace) -> None:
+    """Ends what was interrupted, and says so."""
+    for found in w.heal():
+        plan = found.plan
+        click.echo(f"an interrupted {plan.action.value} of {plan.environment} was ended; its builds are kept", err=True)
+
+
+def confirm(w: Workspace, name: EnvironmentName, question: str, *, yes: bool) -> None:
+    """Asks where a protected environment is about to change. Raises ``UsageError`` where nobody can be asked."""
+    if yes or not w.is_protected(name):
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(f"{name} is protected and nobody can be asked: add --yes")
+    w.release()  # others may use the warehouse while somebody thinks
+    click.confirm(question, abort=True, err=True)
+
+
+def emit(value: object) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(value, default=str, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))

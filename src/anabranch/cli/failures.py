@@ -1,0 +1,139 @@
+"""Errors, for people and for machines; the one place that maps them to exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from anabranch.errors import AnabranchError, BuildFailed, MergeConflict, MovedOn, ProjectError, Where
+
+DONE, FAILED, USAGE, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def exit_code(error: AnabranchError) -> int:
+    """1 failed, 2 usage or project error, 3 conflict or stale plan."""
+    if isinstance(error, MovedOn):
+        return CONFLICT
+    return USAGE if isinstance(error, ProjectError) else FAILED
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """Runs ``command`` and shows what goes wrong; the exit code."""
+    as_json = "--json" in arguments
+    try:
+        answer = command.main(list(arguments), prog_name="anabranch", standalone_mode=False)
+        return answer if isinstance(answer, int) else DONE
+    except AnabranchError as error:
+        show(error, as_json=as_json)
+        return exit_code(error)
+    except click.ClickException as error:
+        if as_json:
+            click.echo(json.dumps({"error": {"type": "UsageError", "message": error.format_message()}}))
+        else:
+            error.show()
+        return USAGE
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nInterrupted. What was built is kept and reused; nothing else was changed.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # whoever read has gone: be quiet about it
+        return DONE
+
+
+def show(error: AnabranchError, *, as_json: bool = False) -> None:
+    """On standard error for people; as one object on standard output for machines."""
+    if as_json:
+        click.echo(json.dumps({"error": as_dict(error)}, default=str))
+        return
+    for line in lines(error):
+        click.echo(line, err=True)
+
+
+def as_dict(error: AnabranchError) -> dict[str, object]:
+    """What a machine wants to know."""
+    where = error.where
+    found: dict[str, object] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "asset": error.asset,
+        "file": str(where.path) if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "hint": error.hint,
+        "exit": exit_code(error),
+    }
+    if isinstance(error, MergeConflict):
+        found["conflicts"] = [
+            {
+                "asset": c.asset,
+                "base": c.base,
+                "ours": c.ours,
+                "theirs": c.theirs,
+                "cause": c.cause.value,
+                "upstream": c.upstream,
+            }
+            for c in error.conflicts
+        ]
+    if isinstance(error, BuildFailed):
+        found["failures"] = [{"asset": asset, **as_dict(failure)} for asset, failure in error.failures]
+    return found
+
+
+def lines(error: AnabranchError) -> list[str]:
+    """The error as people read it: what, where, what next."""
+    prefix = f"{_shown(error.where)}  " if error.where else ""
+    first, *rest = error.message.splitlines() or [""]
+    found = [click.style("✗ ", fg="red") + prefix + click.style(first, bold=True), *(f"  {r}" for r in rest)]
+    excerpt = _excerpt(error.where, error.hint)
+    found += excerpt
+    if isinstance(error, MergeConflict):
+        for c in error.conflicts:
+            found.append(
+                click.style(f"  ✗ {c.asset}   {c.cause.value}", fg="red") + (f": {c.upstream}" if c.upstream else "")
+            )
+            base, ours, theirs = (i[:7] if i else "–" for i in (c.base, c.ours, c.theirs))
+            found.append(f"      base {base}   yours {theirs}   there {ours}")
+    if isinstance(error, BuildFailed):
+        for _, failure in error.failures:
+            found += [f"  {line}" for line in lines(failure)]
+    if error.hint and not excerpt:
+        found.append(f"  next: {error.hint}")
+    if isinstance(error, MovedOn | ProjectError):
+        found.append("Nothing was changed.")
+    return found
+
+
+def _shown(where: Where | None) -> str:
+    if where is None:
+        return ""
+    path = where.path
+    with contextlib.suppress(ValueError, OSError):
+        path = path.resolve().relative_to(Path.cwd())
+    return click.style(str(Where(path, where.line, where.column)), fg="cyan")
+
+
+def _excerpt(where: Where | None, hint: str | None) -> list[str]:
+    if where is None or where.line is None:
+        return []
+    try:
+        text = where.path.read_text(encoding="utf-8").splitlines()[where.line - 1]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return []
+    number = f"{where.line:>5}"
+    found = [f"{number} │ {text}"]
+    if where.column is not None:
+        marks = "~" * max(1, min(where.length, len(text) - where.column + 1))
+        found.append(
+            f"{' ' * len(number)} │ {' ' * (where.column - 1)}{click.style(marks, fg='red')} {hint or ''}".rstrip()
+        )
+    elif hint:
+        found.append(f"{' ' * len(number)} │ {hint}")
+    return found

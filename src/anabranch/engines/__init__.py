@@ -1,0 +1,1 @@
+"""Engines: how SQL runs, one file an engine. Independent of each other; imported lazily."""

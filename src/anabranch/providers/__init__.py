@@ -1,0 +1,1 @@
+"""Providers: kinds of asset, each obeying one protocol. Independent of each other."""

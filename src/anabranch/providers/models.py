@@ -1,0 +1,429 @@
+"""Models: physical tables named by fingerprint, and views that point at them.
+
+In one schema a reader finds an environment's views (``sales__feature.orders``; the trunk's own are ``sales.orders``);
+the physical tables stand aside (``anabranch__sales.orders__0123456789ab``) and never change once built. What each
+environment shows is recorded in ``anabranch.environments`` of the same database, in the same transaction as the views
+themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from anabranch.domain.ids import CommitId, ObjectId, TreeId, digest
+from anabranch.domain.journal import Outcome
+from anabranch.domain.names import OWN_PREFIX, AssetName, EnvironmentName
+from anabranch.domain.places import Suffix, is_physical_schema, shown_location
+from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.errors import (
+    AnabranchError,
+    ModelError,
+    Refused,
+    StalePlan,
+    StatementFailed,
+    WarehouseUnavailable,
+    Where,
+)
+from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support, quoted, transaction
+from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+from anabranch.providers.comparing import compare
+
+MOST_WORKERS = 8
+GLANCE = 2.0
+"""Seconds that a look for drift waits for another process."""
+_RECORD = Relation(OWN_PREFIX, "environments")
+
+
+def relation(location: str) -> Relation:
+    """``schema.table`` (or ``catalog.schema.table``) as an address."""
+    *catalog, schema, name = location.split(".")
+    return Relation(schema, name, catalog[0] if catalog else None)
+
+
+class ModelsProvider:
+    """See :class:`anabranch.ports.provider.Provider`."""
+
+    name = "models"
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        root: Path,
+        trunk: EnvironmentName,
+        default_schema: str,
+        suffix: Suffix = Suffix.SCHEMA,
+        workers: int | None = None,
+    ) -> None:
+        """``root``: the project's folder, where seeds are read from. ``trunk``: the environment without a suffix."""
+        self.engine = engine
+        self._root = root
+        self._trunk = trunk
+        self._default_schema = default_schema
+        self._suffix = suffix
+        self._workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+        self._schemas: set[str] = set()
+        self._schemas_lock = threading.Lock()
+
+    @property
+    def workers(self) -> int:
+        concurrent = self.engine.capabilities.get(Capability.CONCURRENT_STATEMENTS) is Support.FULL
+        return self._workers if concurrent else 1
+
+    @property
+    def window(self) -> str | None:
+        if self.engine.capabilities.get(Capability.TRANSACTIONAL_DDL) is Support.FULL:
+            return None
+        return f"{self.engine.name} has no transactions over DDL: for a moment, readers may see old and new views mixed"
+
+    def shown_at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
+        """Where readers find ``asset`` in ``environment``."""
+        return relation(shown_location(asset, None if environment == self._trunk else environment, self._suffix))
+
+    def _pointer(
+        self, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot | None
+    ) -> tuple[AssetName, Relation, Relation] | None:
+        """``(asset, view, what it selects from)``; None where there is to be no view: nothing at all, an embedded
+        model, and a source under its own name."""
+        if snapshot is None or snapshot.kind is Kind.EMBEDDED:
+            return None
+        place, target = self.shown_at(environment, asset), relation(snapshot.location)
+        return None if place == target else (asset, place, target)
+
+    # -- building --------------------------------------------------------------------------------------------------
+    def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
+        self._check_names(environment, added)
+        sources = {a: s for a, s in added.items() if s.kind is Kind.EXTERNAL}
+        if not self.engine.exists():
+            if sources:
+                raise WarehouseUnavailable(
+                    f"{self.engine.place} doesn't exist, and {sorted(sources)[0]} should be in it",
+                    hint="check warehouse.database in anabranch.yaml",
+                )
+            return
+        with self.engine.session(read_only=True) as session:
+            for asset, snapshot in sorted(sources.items()):
+                _check_source(session, asset, snapshot, self.engine.place)
+            pointers = [p for a, s in added.items() if (p := self._pointer(environment, a, s)) is not None]
+            _check_free(session, {place: asset for asset, place, _ in pointers})
+
+    def _check_names(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
+        if environment == self._trunk:
+            return
+        places: dict[Relation, AssetName] = {}
+        own = {relation(a): a for a in added}
+        for asset in sorted(added):
+            place = self.shown_at(environment, asset)
+            other = places.setdefault(place, asset)
+            clash = other if other != asset else own.get(place)
+            if clash is not None:
+                raise Refused(
+                    f"{asset} would be shown as {place} in {environment}, which is the name of {clash}",
+                    hint="rename one of them, or choose another environment's name",
+                    asset=asset,
+                )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        with self.engine.session():
+            yield
+
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+        began = time.perf_counter()
+        place = relation(snapshot.location)
+        try:
+            with self.engine.session() as session:
+                self._ensure_schema(session, place.schema)
+                with transaction(session):
+                    session.drop([place])
+                    rows = self._make(session, place, snapshot, inputs)
+                    found = session.describe(place)
+        except AnabranchError as error:
+            error.asset = error.asset or snapshot.asset
+            if error.where is None and snapshot.definition.path:
+                error.where = Where(self._root / snapshot.definition.path)
+            raise
+        if found is None:
+            raise StatementFailed(f"{place} was made but isn't there", asset=snapshot.asset)
+        return Built(rows, found.columns, found.definition, time.perf_counter() - began)
+
+    def _make(
+        self, session: Session, place: Relation, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]
+    ) -> int | None:
+        if snapshot.kind is Kind.SEED:
+            path, columns = self._seed(snapshot)
+            rows = session.load_csv(place, path, columns)
+            self._seed(snapshot)  # still the same content after it was read
+            return rows
+        query = self._render(session, snapshot, inputs)
+        if snapshot.kind is Kind.VIEW:
+            session.create_view(place, query)
+            return None
+        return session.create_table(place, query)
+
+    def _seed(self, snapshot: Snapshot) -> tuple[Path, dict[str, str]]:
+        seed = SeedSource.decode(snapshot.definition.text)
+        path = self._root / snapshot.definition.path
+        try:
+            same = digest(path.read_bytes()) == seed.content
+        except OSError as error:
+            raise ModelError(f"seed {snapshot.asset} can't be read: {error.strerror}", where=Where(path)) from error
+        if not same:
+            raise StalePlan(
+                f"seed {snapshot.asset} changed since the plan was made", where=Where(path), hint="plan again"
+            )
+        return path, dict(seed.columns)
+
+    def _render(self, session: Session, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> str:
+        from anabranch.sql.rewrite import render  # imported late: a plan that builds nothing needs no parser
+
+        targets = {a: session.qualify(relation(s.location)) for a, s in inputs.items() if s.kind is not Kind.EMBEDDED}
+        embedded = {a: s.definition.text for a, s in inputs.items() if s.kind is Kind.EMBEDDED}
+        return render(snapshot.definition.text, snapshot.definition.dialect, targets, embedded, self._default_schema)
+
+    def _ensure_schema(self, session: Session, schema: str) -> None:
+        with self._schemas_lock:
+            if schema not in self._schemas:
+                session.create_schemas([schema])
+                self._schemas.add(schema)
+
+    def probe(self, snapshot: Snapshot) -> Built | Outcome:
+        if not self.engine.exists():
+            return Outcome.NOT_APPLIED
+        with self.engine.session(read_only=True) as session:
+            found = session.describe(relation(snapshot.location))
+            if found is None:
+                return Outcome.NOT_APPLIED
+            rows = None if found.is_view else session.count(found.relation)
+            return Built(rows, found.columns, found.definition)
+
+    # -- showing ---------------------------------------------------------------------------------------------------
+    @contextmanager
+    def prepare(self, environment: EnvironmentName, decide: Decide) -> Iterator[_Prepared]:
+        with self.engine.session() as session:
+            session.begin()
+            prepared = _Prepared(session)
+            try:
+                self._ensure_record(session)
+                move = decide(self._shown(session, environment))
+                prepared.moved = self._move(session, environment, move)
+                yield prepared
+            finally:
+                if not prepared.committed:
+                    session.rollback()
+
+    def _move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
+        pointers: dict[Relation, Relation | None] = {}
+        fresh: dict[Relation, AssetName] = {}
+        for asset, (before, after) in move.entries.items():
+            old = self._pointer(environment, asset, before)
+            new = self._pointer(environment, asset, after)
+            if old is not None:
+                pointers[old[1]] = None
+            if new is not None:
+                pointers[new[1]] = new[2]
+                if old is None:
+                    fresh[new[1]] = asset
+        _check_free(session, fresh)
+        session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
+        session.point(pointers)
+        dropped = {p.schema for p, target in pointers.items() if target is None}
+        if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
+            session.drop_schemas(dropped)
+        self._record(session, environment, move.shown)
+        return len(pointers)
+
+    def _ensure_record(self, session: Session) -> None:
+        if session.describe(_RECORD) is None:
+            session.create_schemas([_RECORD.schema])
+            session.execute(
+                f"CREATE TABLE {_name(session, _RECORD)} (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
+            )
+
+    def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
+        record = _name(session, _RECORD)
+        session.execute(f"DELETE FROM {record} WHERE environment = '{environment}'")
+        if shown is not None:
+            session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
+
+    def _shown(self, session: Session, environment: EnvironmentName) -> Shown | None:
+        try:
+            rows = session.query(
+                f"SELECT commit_id, tree_id FROM {_name(session, _RECORD)} WHERE environment = '{environment}'"
+            ).rows
+        except StatementFailed:
+            if session.describe(_RECORD) is not None:
+                raise
+            return None
+        return Shown(CommitId(ObjectId(str(rows[0][0]))), TreeId(ObjectId(str(rows[0][1])))) if rows else None
+
+    # -- observing -------------------------------------------------------------------------------------------------
+    def observe(self, expectation: Expectation) -> list[Drift]:
+        if not self.engine.exists():
+            raise WarehouseUnavailable(
+                f"{self.engine.place} doesn't exist, but {expectation.environment} is in it",
+                hint="check warehouse.database in anabranch.yaml, or put the file back",
+            )
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            shown = self._shown(session, expectation.environment)
+            drifts = []
+            if shown != expectation.shown:
+                told = "nothing" if shown is None else f"@ {shown.commit[:7]}"
+                drifts.append(Drift(Fault.BEHIND, None, f"readers see {told}, not @ {expectation.shown.commit[:7]}"))
+            return drifts + self._physical_drift(session, expectation) + self._pointer_drift(session, expectation)
+
+    def _pointer_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
+        wanted = (self._pointer(expectation.environment, a, s) for a, s in expectation.snapshots.items())
+        expected = {place: (asset, target) for asset, place, target in filter(None, wanted)}
+        found = session.targets({p.schema for p in expected})
+        drifts = []
+        for place, (asset, target) in expected.items():
+            if place not in found:
+                drifts.append(Drift(Fault.UNPOINTED, asset, f"view {place} is gone"))
+            elif found[place] != target:
+                drifts.append(Drift(Fault.REPOINTED, asset, f"view {place} was replaced"))
+        return drifts
+
+    def _physical_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
+        physical = {relation(s.location): (a, s) for a, s in expectation.snapshots.items() if s.is_physical}
+        found = {f.relation: f for f in session.find({r.schema for r in physical})}
+        drifts = []
+        for place, (asset, snapshot) in physical.items():
+            there = found.get(place)
+            built = expectation.built.get(snapshot.location)
+            if there is None:
+                drifts.append(Drift(Fault.MISSING, asset, f"{place} is gone"))
+            elif built is not None and (there.columns, there.definition) != (built.columns, built.definition):
+                drifts.append(Drift(Fault.ALTERED, asset, f"{place} was altered: {_difference(built, there)}"))
+        return drifts
+
+    def locations(self) -> set[str]:
+        if not self.engine.exists():
+            return set()
+        with self.engine.session(read_only=True) as session:
+            schemas = [s for s in session.schemas() if is_physical_schema(s)]
+            return {str(f.relation) for f in session.find(schemas)}
+
+    def drop(self, locations: Collection[str]) -> None:
+        with self.engine.session() as session:
+            places = [relation(location) for location in locations]
+            session.drop(places)
+            session.drop_schemas({p.schema for p in places})
+            with self._schemas_lock:
+                self._schemas.clear()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    @property
+    def place(self) -> str:
+        return self.engine.place
+
+    def size(self) -> int | None:
+        return self.engine.size()
+
+    def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
+        from anabranch.sql.guard import require_read_only  # needs the parser
+        from anabranch.sql.rewrite import render
+
+        require_read_only(text, self.engine.dialect)
+        with self.engine.session(read_only=True) as session:
+            targets = {
+                a: session.qualify(relation(s.location)) for a, s in assets.items() if s.kind is not Kind.EMBEDDED
+            }
+            embedded = {a: s.definition.text for a, s in assets.items() if s.kind is Kind.EMBEDDED}
+            found = session.query(render(text, self.engine.dialect, targets, embedded, self._default_schema))
+            rows = found.rows if limit is None else found.rows[:limit]
+            return Answer(found.columns, tuple(rows), limit is not None and len(found.rows) > limit)
+
+    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+        with self.engine.session(read_only=True) as session:
+            old, new = (self._existing(session, s) for s in (before, after))
+            return compare(session, old, new, keys, sample)
+
+    def _existing(self, session: Session, snapshot: Snapshot) -> Found:
+        found = session.describe(relation(snapshot.location))
+        if found is None:
+            raise StatementFailed(
+                f"{snapshot.location} is gone", asset=snapshot.asset, hint="anabranch apply builds it again"
+            )
+        return found
+
+    def interrupt(self) -> None:
+        self.engine.interrupt()
+
+    def revision(self) -> str | None:
+        return self.engine.revision()
+
+    def close(self) -> None:
+        with self._schemas_lock:
+            self._schemas.clear()
+        self.engine.close()
+
+
+class _Prepared:
+    """See :class:`anabranch.ports.provider.Prepared`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.moved = 0
+        self.committed = False
+
+    def commit(self) -> None:
+        self._session.commit()
+        self.committed = True
+
+
+def _check_free(session: Session, places: Mapping[Relation, AssetName]) -> None:
+    taken = {f.relation: f for f in session.find({p.schema for p in places})}
+    for place, asset in sorted(places.items()):
+        found = taken.get(place)
+        if found is not None and not _is_ours(found, session):
+            what = "view" if found.is_view else "table"
+            raise Refused(
+                f"{place} is a {what} that Anabranch didn't make, so {asset} can't be shown there",
+                hint=f"rename that {what} or the model",
+                asset=asset,
+            )
+
+
+def _is_ours(found: Found, session: Session) -> bool:
+    """A view that points at a physical table was made by Anabranch."""
+    if not found.is_view:
+        return False
+    target = session.targets([found.relation.schema]).get(found.relation)
+    return target is not None and is_physical_schema(target.schema)
+
+
+def _check_source(session: Session, asset: AssetName, snapshot: Snapshot, place: str) -> None:
+    found = session.describe(relation(snapshot.location))
+    if found is None:
+        raise ModelError(
+            f"source {asset} isn't in {place}",
+            asset=asset,
+            hint=f"load it, or correct sources: {asset} in anabranch.yaml",
+        )
+    there = {name.lower() for name, _ in found.columns}
+    for column in snapshot.properties.get("columns", "").split(","):
+        if column and column.lower() not in there:
+            raise ModelError(
+                f"source {asset} has no column {column}",
+                asset=asset,
+                hint=f"correct sources: {asset} in anabranch.yaml; it has {', '.join(n for n, _ in found.columns)}",
+            )
+
+
+def _difference(built: Built, there: Found) -> str:
+    before, now = dict(built.columns), dict(there.columns)
+    for name in before.keys() | now.keys():
+        if before.get(name) != now.get(name):
+            return f"column {name} is {now.get(name, 'gone')}, was {before.get(name, 'not there')}"
+    return "its columns have another order" if built.columns != there.columns else "its definition is another"
+
+
+def _name(session: Session, address: Relation) -> str:
+    full = session.qualify(address)
+    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
