@@ -61,6 +61,14 @@ def test_outside(tmp_path: Path) -> None:
     assert checkout(tmp_path) is None
 
 
+def test_ceiling(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = repository / "models"
+    inner.mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository))
+    assert checkout(inner) is None
+    assert checkout(repository) is not None
+
+
 def test_author(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GIT_AUTHOR_NAME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -105,7 +105,7 @@ class Applier:
                     return None
             return {JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
 
-        if not self._state.swap(change, keys, durable=False):
+        if not self._state.swap(change, keys):
             raise StalePlan("something that the plan reuses was cleaned up since it was made", hint="plan again")
 
     def _build(self, plan: Plan, heartbeat: Heartbeat) -> Report:
@@ -141,9 +141,22 @@ class Applier:
         forward = self._state.progress(plan.id).published
         if forward:
             self._publisher.carry_forward(plan.environment, {p.provider for p in plan.points})
+        self._disown(plan)
         self._state.close_plan(plan.id)
         self._listen(events.Healed(plan.environment, plan.action.value, forward))
         return forward
+
+    def _disown(self, plan: Plan) -> None:
+        """Leaves a trace of each build that has none: the power may have failed after a build, and before its claim had
+        reached the disk. Whoever comes next looks before building, and the janitor knows whose it is."""
+        snapshots = self._state.snapshots([b.snapshot for b in plan.builds])
+        nobody = {PHYSICAL + s.location: Physical(s.location, i, Stage.BUILDING).encode() for i, s in snapshots.items()}
+
+        def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            missing = {key: data for key, data in nobody.items() if key not in seen}
+            return missing or None
+
+        self._state.swap(change, list(nobody), durable=False)
 
     def find(self, identifier: str | None) -> OpenPlan:
         """The interrupted plan that ``identifier`` begins; the only one where it is None.

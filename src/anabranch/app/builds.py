@@ -7,8 +7,8 @@ a claim waits while its holder lives; if it died, what stands at the location is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -25,6 +25,8 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, OutcomeUnknown
 from anabranch.ports.provider import Built, Provider
 
+STOPPING = 0.05
+"""Seconds between two requests to stop."""
 POLL = (0.02, 0.5)
 """Seconds between looks at another's claim: at first, and at most."""
 
@@ -111,9 +113,7 @@ class Builder:
                             if not open_needs[reader] and reader not in skipped:
                                 ready.append(reader)
             except BaseException:
-                for provider in self._providers.values():
-                    provider.interrupt()
-                pool.shutdown(cancel_futures=True)
+                self._stop(pool, running)
                 raise
         return Report(
             tuple(builds[i].asset for i, o in outcome.items() if o is True),
@@ -121,6 +121,13 @@ class Builder:
             tuple((builds[i].asset, o) for i, o in outcome.items() if isinstance(o, AnabranchError)),
             tuple((builds[i].asset, because) for i, because in skipped.items()),
         )
+
+    def _stop(self, pool: Executor, running: Collection[Future[bool]]) -> None:
+        """Stops what runs: again and again, for a build that is between two statements begins the next."""
+        pool.shutdown(wait=False, cancel_futures=True)
+        while wait(running, timeout=STOPPING).not_done:
+            for provider in self._providers.values():
+                provider.interrupt()
 
     def _skip(
         self,

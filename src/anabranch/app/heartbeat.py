@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from anabranch.app.holder import LIFETIME
 from anabranch.app.state import State, renewed
 from anabranch.errors import AnabranchError
 
@@ -13,9 +12,9 @@ from anabranch.errors import AnabranchError
 class Heartbeat:
     """Renews the cells that it was told of, three times in a lifetime, until left."""
 
-    def __init__(self, state: State, every: float = LIFETIME / 3) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._every = every
+        self._every = state.lifetime / 3
         self._keys: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -269,6 +269,7 @@ class Planning:
             name,
             no_head,
             base.name if base else None,
+            base.head if base else None,
             setting.branch,
             setting.owner,
             now,

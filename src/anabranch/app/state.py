@@ -91,9 +91,11 @@ class OpenPlan:
 class State:
     """Reads are cached where what is read never changes."""
 
-    def __init__(self, store: Store, holder: Holder | None = None) -> None:
+    def __init__(self, store: Store, holder: Holder | None = None, lifetime: float = LIFETIME) -> None:
+        """``lifetime``: seconds after its last sign of life that a holder counts as dead."""
         self.store = store
         self.holder = holder or Holder.here()
+        self.lifetime = lifetime
         self.trees = Trees(self._objects)
         self._commits: dict[CommitId, Commit] = {}
         self._snapshots: dict[SnapshotId, Snapshot] = {}
@@ -184,7 +186,7 @@ class State:
             return True
         if holder == self.holder.token:
             return False
-        return self.holder.knows_dead(holder) or self.store.now() - seen > LIFETIME
+        return self.holder.knows_dead(holder) or self.store.now() - seen > self.lifetime
 
     def progress(self, plan: PlanId) -> Progress:
         prefix = f"{LINE}{plan}/"

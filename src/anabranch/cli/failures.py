@@ -34,7 +34,9 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         return exit_code(error)
     except click.ClickException as error:
         if as_json:
-            click.echo(json.dumps({"error": {"type": "UsageError", "message": error.format_message()}}))
+            click.echo(
+                json.dumps({"error": {"type": "UsageError", "message": error.format_message()}}, ensure_ascii=False)
+            )
         else:
             error.show()
         return USAGE
@@ -51,7 +53,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
 def show(error: AnabranchError, *, as_json: bool = False) -> None:
     """On standard error for people; as one object on standard output for machines."""
     if as_json:
-        click.echo(json.dumps({"error": as_dict(error)}, default=str))
+        click.echo(json.dumps({"error": as_dict(error)}, default=str, ensure_ascii=False))
         return
     for line in lines(error):
         click.echo(line, err=True)

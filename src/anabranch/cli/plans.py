@@ -53,7 +53,9 @@ def summary(plan: Plan) -> str:
     if plan.is_empty:
         return f"nothing to do: {count(plan.total, 'asset')} as they should be"
     tally = plan.tally()
-    parts = [f"{tally[Verb.BUILD]:,} to build", f"{tally[Verb.REUSE] + tally[Verb.DEFINE]:,} reused"]
+    parts = [f"{tally[Verb.BUILD]:,} to build", f"{tally[Verb.REUSE]:,} reused"]
+    if tally[Verb.DEFINE]:
+        parts.append(f"{tally[Verb.DEFINE]:,} defined")
     if tally[Verb.DESCRIBE]:
         parts.append(f"{tally[Verb.DESCRIBE]:,} described anew")
     if tally[Verb.REMOVE]:
@@ -82,7 +84,7 @@ def done(applied: Applied) -> list[str]:
         return [f"{plan.environment} dropped: {count(applied.moved, 'view')} removed, {seconds(applied.seconds)}"]
     head = at(plan.environment, applied.commit)
     tally = plan.tally()
-    reused = tally[Verb.REUSE] + tally[Verb.DEFINE] + tally[Verb.DESCRIBE] + len(report.reused)
+    reused = plan.total - len(report.built) - tally[Verb.DEFINE]
     return [
         f"{click.style(head, bold=True)}   {len(report.built):,} built, {reused:,} reused, {seconds(applied.seconds)}"
     ]

@@ -16,8 +16,11 @@ class Checkout:
 
 
 def checkout(start: Path) -> Checkout | None:
-    """The checkout that ``start`` lies in, worktrees included; None outside of any."""
+    """The checkout that ``start`` lies in, worktrees included; None outside of any. Git's own ceilings hold."""
+    ceilings = {Path(c) for c in os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep) if c}
     for folder in (start, *start.parents):
+        if folder in ceilings and folder != start:
+            return None
         dot_git = folder / ".git"
         if dot_git.is_dir():
             return Checkout(folder, _branch(dot_git))

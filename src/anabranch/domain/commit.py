@@ -63,6 +63,8 @@ class Environment:
     head: CommitId
     base: EnvironmentName | None = None
     """The environment it began from."""
+    began: CommitId | None = None
+    """The state it began as, which is that environment's."""
     branch: str | None = None
     """The git branch it was made for, as git spells it."""
     owner: str = ""
@@ -117,6 +119,7 @@ def encode_environment(environment: Environment) -> bytes:
             "name": e.name,
             "head": e.head,
             "base": e.base,
+            "began": e.began,
             "branch": e.branch,
             "owner": e.owner,
             "created_at": e.created_at.isoformat(),
@@ -155,23 +158,36 @@ def ancestors(read: ReadCommits, heads: Collection[CommitId]) -> dict[CommitId, 
 
 
 def merge_base(read: ReadCommits, ours: CommitId, theirs: CommitId) -> CommitId | None:
-    """The best common ancestor: the highest commit that both sides' content comes from."""
+    """The best common ancestor: the highest state that both sides come from.
+
+    What a side was itself is always counted. What was promoted into it is counted where its content still comes from
+    there (:attr:`Commit.lineage`): an undone promotion can be made again, and yet whoever began after it, and promotes
+    something else, doesn't bring it back.
+    """
     from_ours, from_theirs = 1, 2
     sides: dict[CommitId, int] = {}
+    live: dict[CommitId, int] = {}  # on which sides' lineage it is
     queue: list[tuple[int, CommitId]] = []
-    for commit, side in ((ours, from_ours), (theirs, from_theirs)):
+
+    def reach(commit: CommitId, side: int, living: int) -> None:
+        if not side:
+            return
         if commit not in sides:
             heapq.heappush(queue, (-read([commit])[commit].height, commit))
         sides[commit] = sides.get(commit, 0) | side
+        live[commit] = live.get(commit, 0) | living
+
+    reach(ours, from_ours, from_ours)
+    reach(theirs, from_theirs, from_theirs)
     while queue:
-        _, commit = heapq.heappop(queue)
-        if sides[commit] == from_ours | from_theirs:
-            return commit
-        for parent in read([commit])[commit].lineage:
-            known = sides.get(parent, 0)
-            sides[parent] = known | sides[commit]
-            if not known:
-                heapq.heappush(queue, (-read([parent])[parent].height, parent))
+        _, at = heapq.heappop(queue)
+        if sides[at] == from_ours | from_theirs:
+            return at
+        commit = read([at])[at]
+        for parent in commit.parents[:1]:
+            reach(parent, sides[at], 0)
+        for origin in commit.lineage:
+            reach(origin, live[at], live[at])
     return None
 
 
@@ -184,7 +200,7 @@ def undo_target(read: ReadCommits, environment: Environment) -> tuple[CommitId, 
     at = environment.head
     while True:
         commit = read([at])[at]
-        if commit.environment != environment.name or not commit.parents:
+        if at == environment.began or commit.environment != environment.name or not commit.parents:
             return None
         if commit.action is not Action.UNDO or commit.restores is None:
             return at, commit.parents[0]

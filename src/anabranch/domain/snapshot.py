@@ -85,7 +85,7 @@ class Snapshot:
     def id(self) -> SnapshotId:
         """Derived from all but the definition: the same logic in another wording is the same snapshot."""
         said: list[object] = [self.asset, self.kind, self.provider, self.fingerprint, self.logic, self.location]
-        said += [{**self.upstreams}, {**self.properties}]
+        said += [dict(self.upstreams), dict(self.properties)]
         return SnapshotId(digest(b"snapshot" + canonical(said)))
 
     @property
@@ -110,8 +110,8 @@ def encode(snapshot: Snapshot) -> bytes:
             "fingerprint": snapshot.fingerprint,
             "logic": snapshot.logic,
             "location": snapshot.location,
-            "upstreams": {**snapshot.upstreams},
-            "properties": {**snapshot.properties},
+            "upstreams": {str(a): str(f) for a, f in snapshot.upstreams.items()},
+            "properties": dict(snapshot.properties),
             "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
         }
     )

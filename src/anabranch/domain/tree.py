@@ -169,8 +169,8 @@ class Trees:
     def _save(self, node: Node) -> TreeId:
         data = _encode(node)
         i = _id(data)
-        if i not in self._nodes:
-            self._nodes[i] = node
+        self._nodes[i] = node
+        if i != EMPTY:  # even if it is known: what was read or stored long ago may have been swept since
             self.fresh[i] = data
         return i
 

@@ -84,8 +84,8 @@ class Session(Protocol):
         """Runs one statement in the engine's dialect."""
         ...
 
-    def query(self, statement: str) -> Result:
-        """Runs one query and reads its whole answer."""
+    def query(self, statement: str, most: int | None = None) -> Result:
+        """Runs one query and reads its whole answer, or its first ``most`` rows."""
         ...
 
     def qualify(self, relation: Relation) -> Relation:
@@ -136,6 +136,11 @@ class Session(Protocol):
 
     def describe(self, relation: Relation) -> Found | None:
         """The one relation, or None."""
+        ...
+
+    def columns(self, relation: Relation) -> tuple[tuple[str, str], ...] | None:
+        """Its columns as in :class:`Found`, None where it isn't there (or is a view that leads nowhere): cheap however
+        many relations there are. Not to be asked within a transaction, which the answer "no" may end."""
         ...
 
     def count(self, table: Relation) -> int:

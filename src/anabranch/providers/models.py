@@ -17,7 +17,7 @@ from pathlib import Path
 
 from anabranch.domain.ids import CommitId, ObjectId, TreeId, digest
 from anabranch.domain.journal import Outcome
-from anabranch.domain.names import OWN_PREFIX, AssetName, EnvironmentName
+from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
 from anabranch.domain.places import Suffix, is_physical_schema, shown_location
 from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
 from anabranch.errors import (
@@ -32,17 +32,12 @@ from anabranch.errors import (
 from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support, quoted, transaction
 from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
 from anabranch.providers.comparing import compare
+from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
 
 MOST_WORKERS = 8
 GLANCE = 2.0
 """Seconds that a look for drift waits for another process."""
 _RECORD = Relation(OWN_PREFIX, "environments")
-
-
-def relation(location: str) -> Relation:
-    """``schema.table`` (or ``catalog.schema.table``) as an address."""
-    *catalog, schema, name = location.split(".")
-    return Relation(schema, name, catalog[0] if catalog else None)
 
 
 class ModelsProvider:
@@ -97,7 +92,6 @@ class ModelsProvider:
 
     # -- building --------------------------------------------------------------------------------------------------
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
-        self._check_names(environment, added)
         sources = {a: s for a, s in added.items() if s.kind is Kind.EXTERNAL}
         if not self.engine.exists():
             if sources:
@@ -108,25 +102,24 @@ class ModelsProvider:
             return
         with self.engine.session(read_only=True) as session:
             for asset, snapshot in sorted(sources.items()):
-                _check_source(session, asset, snapshot, self.engine.place)
+                check_source(session, asset, snapshot, self.engine.place)
+            self._check_names(session, environment, added)
             pointers = [p for a, s in added.items() if (p := self._pointer(environment, a, s)) is not None]
-            _check_free(session, {place: asset for asset, place, _ in pointers})
+            check_free(session, {place: (asset, target) for asset, place, target in pointers})
 
-    def _check_names(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
-        if environment == self._trunk:
-            return
-        places: dict[Relation, AssetName] = {}
-        own = {relation(a): a for a in added}
-        for asset in sorted(added):
-            place = self.shown_at(environment, asset)
-            other = places.setdefault(place, asset)
-            clash = other if other != asset else own.get(place)
-            if clash is not None:
-                raise Refused(
-                    f"{asset} would be shown as {place} in {environment}, which is the name of {clash}",
-                    hint="rename one of them, or choose another environment's name",
-                    asset=asset,
-                )
+    def _check_names(self, session: Session, environment: EnvironmentName, fresh: Collection[AssetName]) -> None:
+        """An asset named as if it lay in an environment would stand where that environment shows another."""
+        names = sorted({environment, *self._recorded(session)} - {self._trunk})
+        for asset in sorted(fresh):
+            schema, name = asset.split(".")[-2:]
+            part = schema if self._suffix is Suffix.SCHEMA else name
+            for other in names:
+                if part.endswith(f"{SEPARATOR}{other}"):
+                    raise Refused(
+                        f"{asset} is named like what environment {other} shows: {part} ends in {SEPARATOR}{other}",
+                        hint="rename the asset, or choose another environment's name",
+                        asset=asset,
+                    )
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -139,10 +132,15 @@ class ModelsProvider:
         try:
             with self.engine.session() as session:
                 self._ensure_schema(session, place.schema)
-                with transaction(session):
-                    session.drop([place])
+                try:
                     rows = self._make(session, place, snapshot, inputs)
-                    found = session.describe(place)
+                except StatementFailed:
+                    if session.columns(place) is None:  # else: what stands there is in the way
+                        raise
+                    with transaction(session):
+                        session.drop([place])
+                        rows = self._make(session, place, snapshot, inputs)
+                found = self._look(session, place, snapshot)
         except AnabranchError as error:
             error.asset = error.asset or snapshot.asset
             if error.where is None and snapshot.definition.path:
@@ -151,6 +149,13 @@ class ModelsProvider:
         if found is None:
             raise StatementFailed(f"{place} was made but isn't there", asset=snapshot.asset)
         return Built(rows, found.columns, found.definition, time.perf_counter() - began)
+
+    def _look(self, session: Session, place: Relation, snapshot: Snapshot) -> Found | None:
+        """What was made. A view's definition has to be looked for among all views; a table has none."""
+        if snapshot.kind is Kind.VIEW:
+            return session.describe(place)
+        columns = session.columns(place)
+        return Found(place, False, columns) if columns is not None else None
 
     def _make(
         self, session: Session, place: Relation, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]
@@ -210,7 +215,7 @@ class ModelsProvider:
             prepared = _Prepared(session)
             try:
                 self._ensure_record(session)
-                move = decide(self._shown(session, environment))
+                move = decide(self._recorded(session).get(environment))
                 prepared.moved = self._move(session, environment, move)
                 yield prepared
             finally:
@@ -219,7 +224,7 @@ class ModelsProvider:
 
     def _move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
         pointers: dict[Relation, Relation | None] = {}
-        fresh: dict[Relation, AssetName] = {}
+        fresh: dict[Relation, tuple[AssetName, Relation]] = {}
         for asset, (before, after) in move.entries.items():
             old = self._pointer(environment, asset, before)
             new = self._pointer(environment, asset, after)
@@ -228,10 +233,15 @@ class ModelsProvider:
             if new is not None:
                 pointers[new[1]] = new[2]
                 if old is None:
-                    fresh[new[1]] = asset
-        _check_free(session, fresh)
+                    fresh[new[1]] = asset, new[2]
+        self._check_names(session, environment, [asset for asset, _ in fresh.values()])
+        check_free(session, fresh)
         session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
-        session.point(pointers)
+        try:
+            session.point(pointers)
+        except StatementFailed as failure:
+            session.rollback()
+            raise why_not(session, pointers, failure) from failure
         dropped = {p.schema for p, target in pointers.items() if target is None}
         if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
             session.drop_schemas(dropped)
@@ -239,11 +249,11 @@ class ModelsProvider:
         return len(pointers)
 
     def _ensure_record(self, session: Session) -> None:
-        if session.describe(_RECORD) is None:
-            session.create_schemas([_RECORD.schema])
-            session.execute(
-                f"CREATE TABLE {_name(session, _RECORD)} (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
-            )
+        session.create_schemas([_RECORD.schema])
+        session.execute(
+            f"CREATE TABLE IF NOT EXISTS {_name(session, _RECORD)}"
+            " (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
+        )
 
     def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
         record = _name(session, _RECORD)
@@ -251,16 +261,18 @@ class ModelsProvider:
         if shown is not None:
             session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
 
-    def _shown(self, session: Session, environment: EnvironmentName) -> Shown | None:
+    def _recorded(self, session: Session) -> dict[EnvironmentName, Shown]:
+        """What each environment shows."""
         try:
-            rows = session.query(
-                f"SELECT commit_id, tree_id FROM {_name(session, _RECORD)} WHERE environment = '{environment}'"
-            ).rows
+            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {_name(session, _RECORD)}").rows
         except StatementFailed:
             if session.describe(_RECORD) is not None:
                 raise
-            return None
-        return Shown(CommitId(ObjectId(str(rows[0][0]))), TreeId(ObjectId(str(rows[0][1])))) if rows else None
+            return {}
+        return {
+            EnvironmentName(str(name)): Shown(CommitId(ObjectId(str(commit))), TreeId(ObjectId(str(tree))))
+            for name, commit, tree in rows
+        }
 
     # -- observing -------------------------------------------------------------------------------------------------
     def observe(self, expectation: Expectation) -> list[Drift]:
@@ -270,7 +282,7 @@ class ModelsProvider:
                 hint="check warehouse.database in anabranch.yaml, or put the file back",
             )
         with self.engine.session(read_only=True, patience=GLANCE) as session:
-            shown = self._shown(session, expectation.environment)
+            shown = self._recorded(session).get(expectation.environment)
             drifts = []
             if shown != expectation.shown:
                 told = "nothing" if shown is None else f"@ {shown.commit[:7]}"
@@ -299,7 +311,7 @@ class ModelsProvider:
             if there is None:
                 drifts.append(Drift(Fault.MISSING, asset, f"{place} is gone"))
             elif built is not None and (there.columns, there.definition) != (built.columns, built.definition):
-                drifts.append(Drift(Fault.ALTERED, asset, f"{place} was altered: {_difference(built, there)}"))
+                drifts.append(Drift(Fault.ALTERED, asset, f"{place} was altered: {difference(built, there)}"))
         return drifts
 
     def locations(self) -> set[str]:
@@ -311,7 +323,7 @@ class ModelsProvider:
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
-            places = [relation(location) for location in locations]
+            places = [p for p in map(relation, locations) if is_physical_schema(p.schema)]
             session.drop(places)
             session.drop_schemas({p.schema for p in places})
             with self._schemas_lock:
@@ -335,9 +347,9 @@ class ModelsProvider:
                 a: session.qualify(relation(s.location)) for a, s in assets.items() if s.kind is not Kind.EMBEDDED
             }
             embedded = {a: s.definition.text for a, s in assets.items() if s.kind is Kind.EMBEDDED}
-            found = session.query(render(text, self.engine.dialect, targets, embedded, self._default_schema))
-            rows = found.rows if limit is None else found.rows[:limit]
-            return Answer(found.columns, tuple(rows), limit is not None and len(found.rows) > limit)
+            rendered = render(text, self.engine.dialect, targets, embedded, self._default_schema)
+            found = session.query(rendered, None if limit is None else limit + 1)
+            return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
 
     def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
         with self.engine.session(read_only=True) as session:
@@ -375,53 +387,6 @@ class _Prepared:
     def commit(self) -> None:
         self._session.commit()
         self.committed = True
-
-
-def _check_free(session: Session, places: Mapping[Relation, AssetName]) -> None:
-    taken = {f.relation: f for f in session.find({p.schema for p in places})}
-    for place, asset in sorted(places.items()):
-        found = taken.get(place)
-        if found is not None and not _is_ours(found, session):
-            what = "view" if found.is_view else "table"
-            raise Refused(
-                f"{place} is a {what} that Anabranch didn't make, so {asset} can't be shown there",
-                hint=f"rename that {what} or the model",
-                asset=asset,
-            )
-
-
-def _is_ours(found: Found, session: Session) -> bool:
-    """A view that points at a physical table was made by Anabranch."""
-    if not found.is_view:
-        return False
-    target = session.targets([found.relation.schema]).get(found.relation)
-    return target is not None and is_physical_schema(target.schema)
-
-
-def _check_source(session: Session, asset: AssetName, snapshot: Snapshot, place: str) -> None:
-    found = session.describe(relation(snapshot.location))
-    if found is None:
-        raise ModelError(
-            f"source {asset} isn't in {place}",
-            asset=asset,
-            hint=f"load it, or correct sources: {asset} in anabranch.yaml",
-        )
-    there = {name.lower() for name, _ in found.columns}
-    for column in snapshot.properties.get("columns", "").split(","):
-        if column and column.lower() not in there:
-            raise ModelError(
-                f"source {asset} has no column {column}",
-                asset=asset,
-                hint=f"correct sources: {asset} in anabranch.yaml; it has {', '.join(n for n, _ in found.columns)}",
-            )
-
-
-def _difference(built: Built, there: Found) -> str:
-    before, now = dict(built.columns), dict(there.columns)
-    for name in before.keys() | now.keys():
-        if before.get(name) != now.get(name):
-            return f"column {name} is {now.get(name, 'gone')}, was {before.get(name, 'not there')}"
-    return "its columns have another order" if built.columns != there.columns else "its definition is another"
 
 
 def _name(session: Session, address: Relation) -> str:

@@ -24,12 +24,10 @@ def command(context: click.Context, env: str | None, *, yes: bool, everything: b
     """
 
     def tell(applied: Applied) -> list[str]:
-        more = (
-            []
-            if applied.plan.settings and applied.plan.settings.protected
-            else ["next: anabranch diff · anabranch promote"]
-        )
-        return [*plans.done(applied), *more]
+        if applied.plan.settings and applied.plan.settings.protected:
+            return plans.done(applied)
+        named = f" {env}" if env else ""
+        return [*plans.done(applied), f"next: anabranch diff{named} · anabranch promote{named}"]
 
     run_plan(
         context, lambda w: w.plan_apply(w.resolve(env)), as_json=as_json, yes=yes, everything=everything, tell=tell

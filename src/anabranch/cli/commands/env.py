@@ -71,7 +71,7 @@ def list_(context: click.Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(context: click.Context, env: str | None, *, as_json: bool) -> None:
-    """Show one environment: what it has, and where readers find it."""
+    """Show one environment: what it has, and where its data stands."""
     with workspace(context) as w:
         environment = w.state.require(w.resolve(env))
         described = _as_dict(w, environment)

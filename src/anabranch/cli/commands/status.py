@@ -18,9 +18,12 @@ from anabranch.domain.plan import Plan, Verb
 @json_option
 @click.pass_context
 def command(context: click.Context, env: str | None, *, as_json: bool) -> None:
-    """Show where things stand: ENV (by default the current branch's), what differs, what was interrupted, drift."""
+    """Show where things stand in ENV: what differs, what was interrupted, what drifted.
+
+    By default that of the branch that is checked out; without one, the trunk.
+    """
     with workspace(context) as w:
-        status = w.status(w.resolve(env))
+        status = w.status(w.resolve(env) if env or w.here.branch else w.rules.trunk)
     if as_json:
         emit(_as_dict(status))
         return
@@ -35,7 +38,7 @@ def command(context: click.Context, env: str | None, *, as_json: bool) -> None:
         click.echo(f"{name}   not created yet, would start from {since}")
     else:
         click.echo(f"{name}   not created yet")
-    for line in _state(status):
+    for line in _state(status, f" {env}" if env else ""):
         click.echo(f"  {line}")
 
 
@@ -49,7 +52,7 @@ def _circumstances(status: Status) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def _state(status: Status) -> list[str]:
+def _state(status: Status, named: str) -> list[str]:
     plan = status.plan
     found = []
     if status.trunk is not None and status.trunk.name != status.name:
@@ -72,9 +75,9 @@ def _state(status: Status) -> list[str]:
     found += [_open(o, "interrupted", "anabranch resume · anabranch abandon") for o in status.interrupted]
     found += [_open(o, f"under way in {describe(o.holder)}", "") for o in status.running]
     if not plan.is_empty:
-        found.append("next: anabranch apply")
+        found.append(f"next: anabranch apply{named}")
     elif status.environment is not None and status.ahead:
-        found.append("next: anabranch diff · anabranch promote")
+        found.append(f"next: anabranch diff{named} · anabranch promote{named}")
     return found
 
 

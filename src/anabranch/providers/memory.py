@@ -1,0 +1,399 @@
+"""Assets in memory: gone with the process. For tests, and to try what a provider has to do.
+
+A :class:`World` is what a warehouse is to an engine; any number of providers act on one, as processes would. A build's
+content is a *value*: a hash of its own logic and of the values of what it reads. So what a reader sees tells exactly
+what it was made from, and equal data has equal values.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from anabranch.domain.ids import canonical, digest
+from anabranch.domain.journal import Outcome
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
+from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+
+PATIENCE = 10.0
+"""Seconds that a provider waits for another to finish showing an environment."""
+
+Columns = tuple[tuple[str, str], ...]
+VALUE: Columns = (("value", "text"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What stands at a location."""
+
+    value: str
+    columns: Columns = VALUE
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What readers see of an environment at one moment: of each asset the location it leads to and the value there,
+    None where nothing stands there."""
+
+    shown: Shown | None = None
+    values: Mapping[AssetName, tuple[str, str | None]] = field(default_factory=dict)
+
+
+class World:
+    """Tables by location, and what each environment shows. All methods are what somebody beside Anabranch does."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """Guards what follows; held for a moment."""
+        self.writing = threading.Lock()
+        """Held by whoever prepares an environment."""
+        self.opening = threading.Lock()
+        """Held by whoever has the world open, where only one may."""
+        self.tables: dict[str, Table] = {}
+        self.shown: dict[EnvironmentName, Shown] = {}
+        self.pointers: dict[EnvironmentName, dict[AssetName, str]] = {}
+        self.foreign: set[tuple[EnvironmentName, AssetName]] = set()
+        """Places that something else takes."""
+        self.changes = 0
+
+    def load(self, location: str, value: str, columns: Columns = VALUE) -> None:
+        """Puts a table there, as whoever loads sources (or alters tables by hand) does."""
+        with self.lock:
+            self.tables[location] = Table(value, columns)
+            self.changes += 1
+
+    def alter(self, location: str) -> None:
+        """Adds a column to a table by hand."""
+        with self.lock:
+            table = self.tables[location]
+            self.tables[location] = replace(table, columns=(*table.columns, ("added_by_hand", "text")))
+            self.changes += 1
+
+    def remove(self, location: str) -> None:
+        """Drops a table by hand."""
+        with self.lock:
+            del self.tables[location]
+            self.changes += 1
+
+    def point(self, environment: EnvironmentName, asset: AssetName, location: str | None) -> None:
+        """Points somewhere else by hand, or (None) nowhere."""
+        with self.lock:
+            pointers = self.pointers.setdefault(environment, {})
+            if location is None:
+                pointers.pop(asset, None)
+            else:
+                pointers[asset] = location
+            self.changes += 1
+
+    def take(self, environment: EnvironmentName, asset: AssetName) -> None:
+        """Puts something that isn't Anabranch's where an environment would show ``asset``."""
+        with self.lock:
+            self.foreign.add((environment, asset))
+            self.changes += 1
+
+    def see(self, environment: EnvironmentName) -> Seen:
+        """What its readers see now."""
+        with self.lock:
+            pointers = self.pointers.get(environment, {})
+            values = {a: (loc, self.tables[loc].value if loc in self.tables else None) for a, loc in pointers.items()}
+            return Seen(self.shown.get(environment), values)
+
+
+class Moment(StrEnum):
+    """When a hook is called, and what it is told of."""
+
+    BUILD = "build"
+    """An asset, before anything stands there."""
+    PREPARE = "prepare"
+    """An environment, after all that can fail was done."""
+    COMMIT = "commit"
+    """An environment, before readers see anything of it."""
+    POINT = "point"
+    """An asset, before its pointer is set, where there are no transactions."""
+    DROP = "drop"
+    """A location, before it is dropped."""
+
+
+Hook = Callable[[Moment, str], None]
+
+
+def nothing(moment: Moment, name: str) -> None:
+    """The hook that does nothing."""
+
+
+def patient(lock: threading.Lock) -> bool:
+    """Waits for the lock, but not for ever."""
+    return lock.acquire(timeout=PATIENCE)
+
+
+class MemoryProvider:
+    """See :class:`anabranch.ports.provider.Tables`."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        name: str = "memory",
+        workers: int = 4,
+        transactions: bool = True,
+        exclusive: bool = False,
+        hook: Hook = nothing,
+        acquire: Callable[[threading.Lock], bool] = patient,
+    ) -> None:
+        """``hook`` is called at each :class:`Moment`; an error that it raises is what goes wrong then. ``acquire``
+        waits for one of the world's locks, and says whether it got it. Without ``transactions``, pointers move one by
+        one. ``exclusive``: only one provider may have the world open at a time, as an embedded database's file."""
+        self.world = world
+        self._name = name
+        self._workers = workers
+        self._transactions = transactions
+        self._exclusive = exclusive
+        self._hook = hook
+        self._acquire = acquire
+        self._interrupts = 0
+        self._opened = 0
+        self._opening = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    @property
+    def window(self) -> str | None:
+        return None if self._transactions else f"{self._name} has no transactions: pointers move one by one"
+
+    # -- building --------------------------------------------------------------------------------------------------
+    def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
+        with self.world.lock:
+            for asset, snapshot in sorted(added.items()):
+                if snapshot.kind is Kind.EXTERNAL:
+                    self._check_source(asset, snapshot)
+                self._check_free(environment, asset)
+
+    def _check_source(self, asset: AssetName, snapshot: Snapshot) -> None:
+        table = self.world.tables.get(snapshot.location)
+        if table is None:
+            raise ModelError(f"source {asset} isn't there", asset=asset, hint=f"load {snapshot.location}")
+        there = {name for name, _ in table.columns}
+        for column in snapshot.properties.get("columns", "").split(","):
+            if column and column not in there:
+                raise ModelError(f"source {asset} has no column {column}", asset=asset, hint="correct its declaration")
+
+    def _check_free(self, environment: EnvironmentName, asset: AssetName) -> None:
+        if (environment, asset) in self.world.foreign:
+            raise Refused(
+                f"something that Anabranch didn't make stands where {environment} would show {asset}",
+                hint="rename it or the model",
+                asset=asset,
+            )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        if not self._exclusive:
+            yield
+            return
+        with self._opening:
+            if not self._opened and not self._acquire(self.world.opening):
+                raise WarehouseBusy("somebody else has the world open", hint="try again")
+            self._opened += 1
+        try:
+            yield
+        finally:
+            with self._opening:
+                self._opened -= 1
+                if not self._opened:
+                    self.world.opening.release()
+
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+        interrupts = self._interrupts
+        self._hook(Moment.BUILD, snapshot.asset)
+        with self.opened(), self.world.lock:
+            if interrupts != self._interrupts:
+                raise StatementFailed(f"the build of {snapshot.asset} was interrupted", asset=snapshot.asset)
+            table = Table(self._value(snapshot, inputs))
+            self.world.tables[snapshot.location] = table
+            self.world.changes += 1
+        return Built(table.rows, table.columns)
+
+    def _value(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> str:
+        read: dict[AssetName, str] = {}
+        for asset in snapshot.upstreams:
+            upstream = inputs[asset]
+            if upstream.kind is Kind.EMBEDDED:
+                read[asset] = self._value(upstream, inputs)
+            elif upstream.location in self.world.tables:
+                read[asset] = self.world.tables[upstream.location].value
+            else:
+                raise StatementFailed(
+                    f"{snapshot.asset} reads {upstream.location}, which isn't there", asset=snapshot.asset
+                )
+        return value_of(snapshot, read)
+
+    def probe(self, snapshot: Snapshot) -> Built | Outcome:
+        with self.world.lock:
+            table = self.world.tables.get(snapshot.location)
+        return Built(table.rows, table.columns) if table else Outcome.NOT_APPLIED
+
+    def interrupt(self) -> None:
+        self._interrupts += 1
+
+    # -- showing ---------------------------------------------------------------------------------------------------
+    @contextmanager
+    def prepare(self, environment: EnvironmentName, decide: Decide) -> Iterator[_Prepared]:
+        with self.opened():
+            if not self._acquire(self.world.writing):
+                raise WarehouseBusy("somebody else is showing an environment", hint="try again")
+            try:
+                with self.world.lock:
+                    shown = self.world.shown.get(environment)
+                move = decide(shown)
+                pointers = self._pointers(environment, move)
+                self._hook(Moment.PREPARE, environment)
+                yield _Prepared(self, environment, move.shown, pointers)
+            finally:
+                self.world.writing.release()
+
+    def _pointers(self, environment: EnvironmentName, move: Move) -> dict[AssetName, str | None]:
+        found: dict[AssetName, str | None] = {}
+        with self.world.lock:
+            for asset, (before, after) in move.entries.items():
+                old, new = (s.location if s and s.kind is not Kind.EMBEDDED else None for s in (before, after))
+                if old is None and new is None:
+                    continue
+                if old is None:
+                    self._check_free(environment, asset)
+                if new is not None and new not in self.world.tables:
+                    raise StatementFailed(f"{asset} can't point at {new}, which isn't there", asset=asset)
+                found[asset] = new
+        return found
+
+    def _commit(
+        self, environment: EnvironmentName, shown: Shown | None, pointers: Mapping[AssetName, str | None]
+    ) -> None:
+        self._hook(Moment.COMMIT, environment)
+        if not self._transactions:
+            for asset, location in sorted(pointers.items()):
+                self._hook(Moment.POINT, asset)
+                self.world.point(environment, asset, location)
+        with self.world.lock:
+            for asset, location in pointers.items():
+                self.world.point(environment, asset, location)
+            if shown is not None:
+                self.world.shown[environment] = shown
+            else:
+                self.world.shown.pop(environment, None)
+            if not self.world.pointers.get(environment):
+                self.world.pointers.pop(environment, None)
+            self.world.changes += 1
+
+    # -- observing -------------------------------------------------------------------------------------------------
+    def observe(self, expectation: Expectation) -> list[Drift]:
+        drifts: list[Drift] = []
+        with self.world.lock:
+            shown = self.world.shown.get(expectation.environment)
+            if shown != expectation.shown:
+                told = f"@ {shown.commit[:7]}" if shown else "nothing"
+                drifts.append(Drift(Fault.BEHIND, None, f"readers see {told}, not @ {expectation.shown.commit[:7]}"))
+            pointers = self.world.pointers.get(expectation.environment, {})
+            for asset, snapshot in sorted(expectation.snapshots.items()):
+                if snapshot.kind is Kind.EMBEDDED:
+                    continue
+                location = snapshot.location
+                if snapshot.is_physical:
+                    drifts += self._physical_drift(asset, location, expectation.built.get(location))
+                if asset not in pointers:
+                    drifts.append(Drift(Fault.UNPOINTED, asset, f"the pointer of {asset} is gone"))
+                elif pointers[asset] != location:
+                    drifts.append(Drift(Fault.REPOINTED, asset, f"{asset} leads to {pointers[asset]}"))
+        return drifts
+
+    def _physical_drift(self, asset: AssetName, location: str, built: Built | None) -> list[Drift]:
+        table = self.world.tables.get(location)
+        if table is None:
+            return [Drift(Fault.MISSING, asset, f"{location} is gone")]
+        if built is not None and built.columns != table.columns:
+            return [Drift(Fault.ALTERED, asset, f"{location} was altered")]
+        return []
+
+    def locations(self) -> set[str]:
+        """All tables that aren't sources: those that stand in Anabranch's own schemas."""
+        with self.world.lock:
+            return {location for location in self.world.tables if location.startswith("anabranch__")}
+
+    def drop(self, locations: Collection[str]) -> None:
+        for location in sorted(locations):
+            self._hook(Moment.DROP, location)
+            with self.opened(), self.world.lock:
+                if self.world.tables.pop(location, None) is not None:
+                    self.world.changes += 1
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    @property
+    def place(self) -> str:
+        return "memory"
+
+    def size(self) -> int | None:
+        return None
+
+    def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
+        """A query is the name of one asset, and tells its value."""
+        snapshot = assets.get(AssetName(text))
+        if snapshot is None:
+            raise ModelError(f"there is no asset {text}", hint="a query in memory is an asset's name")
+        with self.world.lock:
+            table = self.world.tables.get(snapshot.location)
+        if table is None:
+            raise StatementFailed(f"{snapshot.location} isn't there", asset=snapshot.asset)
+        rows = ((table.value,),)
+        return Answer(("value",), rows if limit is None else rows[:limit], limit is not None and len(rows) > limit)
+
+    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+        with self.world.lock:
+            old, new = self.world.tables[before.location], self.world.tables[after.location]
+        changed = int(old.value != new.value)
+        return RowDiff(old.rows, new.rows, 0, 0, changed, {"value": 1} if changed else {})
+
+    def revision(self) -> str | None:
+        with self.world.lock:
+            return str(self.world.changes)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Prepared:
+    """See :class:`anabranch.ports.provider.Prepared`."""
+
+    def __init__(
+        self,
+        provider: MemoryProvider,
+        environment: EnvironmentName,
+        shown: Shown | None,
+        pointers: Mapping[AssetName, str | None],
+    ) -> None:
+        self._provider = provider
+        self._environment = environment
+        self._shown = shown
+        self._pointers = pointers
+
+    @property
+    def moved(self) -> int:
+        return len(self._pointers)
+
+    def commit(self) -> None:
+        self._provider._commit(self._environment, self._shown, self._pointers)
+
+
+def value_of(snapshot: Snapshot, read: Mapping[AssetName, str]) -> str:
+    """What a build of ``snapshot`` holds when what it reads has these values."""
+    return digest(canonical([snapshot.logic, {str(asset): value for asset, value in read.items()}]))
