@@ -104,7 +104,7 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         dialect=engine.dialect,
         default_schema=found.warehouse.schema,
         sources={n: SourceSettings(s.columns, s.description, s.where) for n, s in found.sources.items()},
-        seeds={n: SeedSettings(s.columns, s.key) for n, s in found.seeds.items()},
+        seeds={n: SeedSettings(s.columns, s.key, s.where) for n, s in found.seeds.items()},
         salt=engine.name,
     )
     return NativeLoader(found.root, native, ParseCache(found.root / FOLDER / "cache.db"))

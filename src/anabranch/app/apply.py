@@ -21,7 +21,8 @@ from anabranch.app.builds import Builder, Report
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.publish import Published, Publisher
-from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, OpenPlan, Physical, Stage, State
+from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, OpenPlan, Physical, Stage, State
+from anabranch.domain.commit import decode_environment
 from anabranch.domain.ids import CommitId, TreeId
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Plan, Verb
@@ -73,8 +74,12 @@ class Applier:
             try:
                 report = self._build(plan, heartbeat)
                 published = self._publisher.publish(plan, self._now())
-            except BaseException:  # Ctrl-C too; a journal that says "published" stays, to be carried forward
-                self._close_unless_published(plan)
+            except Exception:
+                self._give_up(plan)
+                raise
+            except BaseException:  # Ctrl-C: a journal that says "published" stays, to be carried forward
+                if not self._state.progress(plan.id).published:
+                    self._state.close_plan(plan.id)
                 raise
             heartbeat.discard(OPEN + plan.id)
             self._state.close_plan(plan.id)
@@ -84,21 +89,29 @@ class Applier:
         seconds = time.perf_counter() - began
         return Applied(plan, published.commit, report, published.moved, seconds, published.seconds)
 
-    def _close_unless_published(self, plan: Plan) -> None:
-        if not self._state.progress(plan.id).published:
-            self._state.close_plan(plan.id)
+    def _give_up(self, plan: Plan) -> None:
+        """Closes the journal; after a commit that failed, first sets all providers right, as the ref is now."""
+        if self._state.progress(plan.id).published:
+            try:
+                self._publisher.carry_forward(plan.environment, {p.provider for p in plan.points})
+            except AnabranchError:  # the next command does it
+                return
+        self._state.close_plan(plan.id)
 
     def _open(self, plan: Plan) -> None:
         after = [d.after for d in plan.decisions if d.after is not None]
-        self._state.keep(after)
         snapshots = self._state.snapshots(after)
+        self._state.keep(after)
         reused = [snapshots[d.after].location for d in plan.decisions if d.verb is Verb.REUSE and d.after]
-        locations = {location for location in reused if location}
+        guard, inherited = self._inherited(plan)
+        locations = {location for location in reused if location} | inherited
         now = self._state.store.now()
         body = OpenPlan(plan, self._state.holder.token, now).encode()
-        keys = [JOURNALS, *(PHYSICAL + location for location in sorted(locations))]
+        keys = [JOURNALS, *guard, *(PHYSICAL + location for location in sorted(locations))]
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            if any(seen.get(key) != cell for key, cell in guard.items()):
+                return None
             for location in sorted(locations):
                 cell = seen.get(PHYSICAL + location)
                 if cell is None or Physical.decode(location, cell).stage is not Stage.BUILT:
@@ -107,6 +120,19 @@ class Applier:
 
         if not self._state.swap(change, keys):
             raise StalePlan("something that the plan reuses was cleaned up since it was made", hint="plan again")
+
+    def _inherited(self, plan: Plan) -> tuple[dict[str, bytes | None], set[str]]:
+        """What a new environment has from the one that it begins from: that one's ref, which keeps it; or, where it has
+        moved on, the locations themselves."""
+        if plan.requires.source is None or plan.requires.head is not None:
+            return {}, set()
+        name, head = plan.requires.source
+        cell = self._state.store.read([REF + name]).get(REF + name)
+        if cell is not None and decode_environment(cell).head == head:
+            return {REF + name: cell}, set()
+        made = {b.snapshot for b in plan.builds}
+        found = self._state.snapshots(self._state.trees.snapshots([plan.tree]) - made)
+        return {}, {s.location for s in found.values() if s.is_physical}
 
     def _build(self, plan: Plan, heartbeat: Heartbeat) -> Report:
         if not plan.builds:

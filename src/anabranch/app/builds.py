@@ -6,7 +6,7 @@ a claim waits while its holder lives; if it died, what stands at the location is
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -70,6 +70,7 @@ class Builder:
         self._heartbeat = heartbeat
         self._listen = listen
         self._snapshots = state.snapshots([b.snapshot for b in plan.builds])
+        self._stopped = threading.Event()
 
     def run(self) -> Report:
         """All builds that can be done; those that read a failed one are skipped.
@@ -124,8 +125,10 @@ class Builder:
 
     def _stop(self, pool: Executor, running: Collection[Future[bool]]) -> None:
         """Stops what runs: again and again, for a build that is between two statements begins the next."""
+        self._stopped.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        while wait(running, timeout=STOPPING).not_done:
+        begun = [future for future in running if not future.cancelled()]  # the others are never done
+        while wait(begun, timeout=STOPPING).not_done:
             for provider in self._providers.values():
                 provider.interrupt()
 
@@ -163,8 +166,9 @@ class Builder:
                 if self._end(step, key, Mark.DONE, built):
                     self._listen(events.BuildEnded(step.asset, built, reused=False))
                     return True
-            except BaseException:
-                self._end(step, key, Mark.FAILED, None)
+            except BaseException as error:
+                clean = isinstance(error, AnabranchError) and not isinstance(error, OutcomeUnknown)
+                self._end(step, key, Mark.FAILED, None, clean=clean)
                 raise
             finally:
                 self._heartbeat.discard(key)
@@ -192,7 +196,9 @@ class Builder:
             if not told:
                 self._listen(events.Waiting(step.asset, describe(found.holder)))
                 told = True
-            time.sleep(pause)
+            again = False  # what comes of it is newer than what this plan found wanting
+            if self._stopped.wait(pause):
+                raise AnabranchError(f"{step.asset} was given up before it was begun", asset=step.asset)
             pause = min(pause * 1.5, POLL[1])
 
     def _make(self, step: Build, snapshot: Snapshot, provider: Provider, *, in_doubt: bool) -> Built:
@@ -209,8 +215,9 @@ class Builder:
         self._listen(events.BuildBegan(step.asset))
         return provider.build(snapshot, self._inputs(snapshot))
 
-    def _end(self, step: Build, key: str, mark: Mark, built: Built | None) -> bool:
-        """Ends claim and journal line together; False where the claim is somebody else's by now."""
+    def _end(self, step: Build, key: str, mark: Mark, built: Built | None, *, clean: bool = True) -> bool:
+        """Ends claim and journal line together; False where the claim is somebody else's by now. ``clean``: a build
+        that failed has left nothing."""
         location = key.removeprefix(PHYSICAL)
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
@@ -218,11 +225,11 @@ class Builder:
             if found is None or found.holder != self._state.holder.token:
                 return None
             given_up = replace(found, holder="", seen=0.0)
-            left: bytes | None
+            left: bytes | None = None
             if built is not None:
                 left = replace(given_up, stage=Stage.BUILT, built=built, at=self._state.store.now()).encode()
-            else:  # a build that fails leaves nothing; a replacement that fails leaves what is not to be trusted
-                left = given_up.encode() if found.stage is Stage.CONDEMNED else None
+            elif found.stage is Stage.CONDEMNED or not clean:  # what stands there isn't to be trusted
+                left = replace(given_up, stage=Stage.CONDEMNED).encode()
             return {key: left, line(self._plan.id, step.id): mark.value.encode()}
 
         return self._state.swap(change, [key], durable=False)

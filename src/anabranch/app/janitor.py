@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.state import JOURNALS, PHYSICAL, REF, VERIFIED, Physical, Stage, State
 from anabranch.domain.commit import ancestors, decode_environment
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
@@ -72,10 +73,14 @@ class Janitor:
         for location in cells:
             owner = owners.get(location)
             by_provider.setdefault(owner.provider if owner else next(iter(self._providers)), []).append(location)
-        for name, locations in sorted(by_provider.items()):
-            self._providers[name].drop(locations)
-            for location in locations:
-                self._forget(location)
+        with Heartbeat(self._state) as heartbeat:
+            for location in cells:
+                heartbeat.add(PHYSICAL + location)
+            for name, locations in sorted(by_provider.items()):
+                self._providers[name].drop(self._held(locations))
+                for location in locations:
+                    heartbeat.discard(PHYSICAL + location)
+                    self._forget(location)
         self._forget_verified(refs)
         return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
 
@@ -88,8 +93,9 @@ class Janitor:
 
     def _kept(self, now: datetime) -> set[str]:
         """Locations that something can reach."""
+        trees = self._open_trees()  # before the refs: what is published in between is then seen here or there
         commits = retained(self._state.commits, self._heads(), now - self._retention)
-        trees = {self._state.commit(c).tree for c in commits} | self._open_trees()
+        trees |= {self._state.commit(c).tree for c in commits}
         snapshots = self._state.snapshots(self._state.trees.snapshots(trees))
         return {s.location for s in snapshots.values()}
 
@@ -106,8 +112,9 @@ class Janitor:
         aged = self._state.store.aged(GRACE)
         if not aged:
             return set()
+        trees = self._open_trees()
         history = ancestors(self._state.commits, self._heads())
-        trees = {c.tree for c in history.values()} | self._open_trees()
+        trees |= {c.tree for c in history.values()}
         nodes = self._state.trees.nodes(trees)
         return aged - set(history) - set(nodes) - set(self._state.trees.snapshots(trees)) - self._named_by_cells()
 
@@ -122,6 +129,11 @@ class Janitor:
         write = {PHYSICAL + p.location: p.encode() for p in gone}
         expect = {k: v for k, v in seen.items() if not k.startswith(PHYSICAL) or k in write}
         return self._state.store.swap(expect, write)
+
+    def _held(self, locations: Collection[str]) -> list[str]:
+        """Those that nobody has taken over since, taking this process for dead."""
+        token = self._state.holder.token
+        return [location for location, p in self._state.physical(locations).items() if p.holder == token]
 
     def _forget(self, location: str) -> None:
         key = PHYSICAL + location

@@ -11,7 +11,7 @@ from anabranch.app.apply import Inputs
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.state import State
 from anabranch.domain import planner
-from anabranch.domain.commit import Action, Environment, history, merge_base, undo_target
+from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, TreeId
 from anabranch.domain.merge import Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -135,7 +135,7 @@ class Planning:
         before, ours, theirs = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
         merged = merge(self._state.trees, self._state.snapshots, before, ours, theirs)
         if merged.conflicts:
-            raise self._conflict(source, into, base, merged.conflicts)
+            raise self._conflict(source, into, merged.conflicts)
         inspection = self._inspect(into) if merged.changes else Inspection()
         return self._plan(
             _Aim(
@@ -218,9 +218,11 @@ class Planning:
         found: dict[AssetName, SnapshotId] = {}
         for drift in aim.inspection.drifts:
             if drift.asset is not None and drift.is_physical:
-                snapshot = self._state.trees.get(aim.after, drift.asset)
-                if snapshot is not None and snapshot == self._state.trees.get(aim.before, drift.asset):
-                    found[drift.asset] = snapshot
+                before, after = (self._state.trees.get(t, drift.asset) for t in (aim.before, aim.after))
+                if before is not None and after is not None:
+                    snapshots = self._state.snapshots([before, after])
+                    if snapshots[before].location == snapshots[after].location:
+                        found[drift.asset] = after
         return found
 
     def _check(self, aim: _Aim, decisions: Iterable[Decision], snapshots: Mapping[SnapshotId, Snapshot]) -> None:
@@ -283,12 +285,11 @@ class Planning:
     def _tree(self, environment: Environment) -> TreeId:
         return self._state.commit(environment.head).tree
 
-    def _conflict(
-        self, source: Environment, into: Environment, base: CommitId | None, conflicts: tuple[Conflict, ...]
-    ) -> MergeConflict:
+    def _conflict(self, source: Environment, into: Environment, conflicts: tuple[Conflict, ...]) -> MergeConflict:
+        known = ancestors(self._state.commits, [source.head])
         moved = []
         for identifier, commit in history(self._state.commits, into.head):
-            if identifier == base:
+            if identifier in known or known.keys() & commit.parents[1:]:  # it began there, or was promoted there
                 break
             moved.append(commit)
         last = moved[0] if moved else None

@@ -2,8 +2,7 @@
 
 All that can fail is done first, unseen (``prepare``). Then the ref moves, and the journal says so in the same swap:
 from here on the way is forward. Then each provider commits. A crash in between is carried forward by the next command;
-a commit that
-*fails* takes the ref back.
+a commit that *fails* takes the ref back, and all providers with it.
 """
 
 from __future__ import annotations
@@ -15,13 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anabranch.app import events
-from anabranch.app.state import REF, VERIFIED, State, line
+from anabranch.app.state import OPEN, REF, VERIFIED, State, line
 from anabranch.domain.commit import Action, Commit, Environment, decode_environment, encode_environment
-from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.ids import CommitId, SnapshotId, TreeId
 from anabranch.domain.journal import Mark
 from anabranch.domain.merge import Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan
+from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import StalePlan
 from anabranch.ports.provider import Decide, Move, Provider, Shown
@@ -82,21 +82,29 @@ class Publisher:
         name, read = plan.requires.source
         source = self._state.environment(name)
         if plan.action is Action.PROMOTE and (source is None or source.head != read):
-            told = "is gone" if source is None else f"is now @ {source.head[:7]}"
+            told = "is gone" if source is None else f"is now @ {source.head[:7]} ({self._who(source)})"
             raise StalePlan(
                 f"{name} {told}; the plan read it @ {read[:7]}", hint="look at it again, then promote again"
             )
 
+    def _who(self, environment: Environment) -> str:
+        """Who moved it last, and when."""
+        commit = self._state.commit(environment.head)
+        return f"{commit.action.value} by {commit.author or 'somebody'} at {commit.at:%Y-%m-%d %H:%M:%S} UTC"
+
     def _stale(self, plan: Plan, environment: Environment | None, conflicts: Collection[Conflict]) -> StalePlan:
         name = plan.environment
-        again = {Action.PROMOTE: f"anabranch promote {plan.requires.source[0] if plan.requires.source else ''}".strip()}
+        again = {
+            Action.PROMOTE: f"anabranch promote {plan.requires.source[0] if plan.requires.source else ''}".strip(),
+            Action.CREATE: f"anabranch env create {name}",
+            Action.DROP: f"anabranch env drop {name}",
+        }
         hint = f"plan again: {again.get(plan.action, f'anabranch {plan.action.value} {name}')}"
         if environment is None:
             return StalePlan(f"{name} was dropped since the plan was made", hint=hint)
-        commit = self._state.commit(environment.head)
-        who = f"{commit.action.value} by {commit.author or 'somebody'} at {commit.at:%Y-%m-%d %H:%M:%S} UTC"
+        who = self._who(environment)
         if plan.requires.head is None:
-            return StalePlan(f"{name} was made since the plan was made ({who})", hint=hint)
+            return StalePlan(f"{name} was made since the plan was made, for {environment.owner} ({who})", hint=hint)
         what = f": {', '.join(c.asset for c in list(conflicts)[:5])}" if conflicts else ""
         return StalePlan(f"{name} moved on to @ {environment.head[:7]} ({who}){what}", hint=hint)
 
@@ -142,31 +150,43 @@ class Publisher:
         if plan.settings is not None:
             head = commit.id if commit else target.environment.head if target.environment else plan.parents[0]
         key, journal = REF + plan.environment, line(plan.id, None)
-        will = encode_environment(replace(plan.settings, head=head)) if plan.settings and head else None
+        settings = _settings(plan, target)
+        will = encode_environment(settings.at(head)) if settings and head else None
         shall = Shown(head, target.tree) if head is not None else None
-        decide = self._decide(lambda: shall, plan.repairs)
         began = time.perf_counter()
         with ExitStack() as stack:
-            providers = [self._providers[p.provider] for p in plan.points]
-            prepared = [stack.enter_context(p.prepare(plan.environment, decide)) for p in providers]
+            decide = {p.provider: self._decide(p.provider, lambda: shall, plan.repairs) for p in plan.points}
+            contexts = (self._providers[p].prepare(plan.environment, d) for p, d in decide.items())
+            prepared = [stack.enter_context(context) for context in contexts]
             write: dict[str, bytes | None] = {key: will, journal: Mark.PUBLISHED.value.encode()}
             if will is None:
                 write[VERIFIED + plan.environment] = None
-            if not self._state.store.swap({key: target.cell}, write):
+            if not self._state.store.swap({key: target.cell, OPEN + plan.id: self._opened(plan)}, write):
                 return None
             try:
                 for each in prepared:
                     each.commit()
-            except Exception:
-                self._state.store.swap({key: will}, {key: target.cell, journal: None})
+            except Exception:  # the journal goes on saying "published": who showed it already must be set right
+                self._state.store.swap({key: will}, {key: target.cell})
                 raise
         seconds = time.perf_counter() - began
         moved = sum(p.moved for p in prepared)
         self._listen(events.Pointed(plan.environment, moved, seconds))
         return Published(head, moved, seconds)
 
-    def _decide(self, shall: Callable[[], Shown | None], repairs: Collection[AssetName]) -> Decide:
-        """What differs between what is shown and what ``shall`` be, repairs included."""
+    def _opened(self, plan: Plan) -> bytes:
+        """The journal's own cell: whoever was taken for dead and ended meanwhile publishes nothing, for what it built
+        may be cleaned up by now."""
+        cell = self._state.store.read([OPEN + plan.id]).get(OPEN + plan.id)
+        if cell is None or self._state.holder.token.encode() not in cell:
+            raise StalePlan(
+                f"{plan.action.value} of {plan.environment} was taken for dead after a long silence, and ended",
+                hint="run the command again: what was built is reused",
+            )
+        return cell
+
+    def _decide(self, provider: str, shall: Callable[[], Shown | None], repairs: Collection[AssetName]) -> Decide:
+        """What differs between what ``provider`` shows and what ``shall`` be, repairs included."""
 
         def decide(shown: Shown | None) -> Move:
             aim = shall()
@@ -178,10 +198,9 @@ class Publisher:
                 if asset not in touched and snapshot is not None:
                     changes.append(Change(asset, snapshot, snapshot))
             found = self._state.snapshots({i for c in changes for i in (c.before, c.after) if i is not None})
-            entries = {
-                c.asset: (found[c.before] if c.before else None, found[c.after] if c.after else None) for c in changes
-            }
-            return Move(aim, entries)
+            own: dict[SnapshotId | None, Snapshot] = {i: s for i, s in found.items() if s.provider == provider}
+            moves = {c.asset: (own.get(c.before), own.get(c.after)) for c in changes}
+            return Move(aim, {asset: move for asset, move in moves.items() if move != (None, None)})
 
         return decide
 
@@ -195,11 +214,36 @@ class Publisher:
 
     def carry_forward(self, name: EnvironmentName, providers: Collection[str]) -> None:
         """Makes ``providers`` show what ``name``'s ref says: what an interrupted publication left undone."""
-        decide = self._decide(lambda: self._current(name), ())
         for provider in sorted(providers):
-            with self._providers[provider].prepare(name, decide) as prepared:
+            self._carry_forward(name, provider)
+
+    def _carry_forward(self, name: EnvironmentName, provider: str) -> None:
+        decide = self._decide(provider, lambda: self._current(name), ())
+        is_behind = False
+
+        def look(shown: Shown | None) -> Move:
+            nonlocal is_behind
+            move = decide(shown)
+            is_behind = shown != move.shown
+            return move
+
+        with self._providers[provider].prepare(name, look) as prepared:
+            if is_behind:
                 prepared.commit()
 
     def _current(self, name: EnvironmentName) -> Shown | None:
         environment = self._state.environment(name)
         return Shown(environment.head, self._state.commit(environment.head).tree) if environment else None
+
+
+def _settings(plan: Plan, target: Target) -> Environment | None:
+    """The environment's circumstances afterwards: as they are by now, with what the plan changes."""
+    wanted, there = plan.settings, target.environment
+    if wanted is None or there is None:
+        return wanted
+    return replace(
+        there,
+        branch=there.branch or wanted.branch,
+        expires_at=wanted.expires_at if plan.action is Action.APPLY else there.expires_at,
+        protected=there.protected or wanted.protected,
+    )

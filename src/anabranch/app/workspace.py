@@ -15,10 +15,10 @@ from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
 from anabranch.domain.ids import CommitId
 from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
-from anabranch.domain.plan import Plan
+from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import InvalidName, NotFound, ProjectError, Refused
+from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError, Refused
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 
@@ -195,12 +195,23 @@ class Workspace:
 
     def apply(self, plan: Plan) -> Applied:
         """Executes a plan. Raises ``StalePlan``, ``BuildFailed``."""
+        was_settled = self._is_settled(plan)
         applied = self._applier.apply(plan)
         self._inspector.release()
         there = self.state.environment(plan.environment)
-        if there is not None and there.head == applied.commit:
+        if was_settled and there is not None and there.head == applied.commit:
             self._inspector.settle(there)
         return applied
+
+    def _is_settled(self, plan: Plan) -> bool:
+        """Whether all that the plan doesn't touch is known to be well: it was looked at, or there is nothing of the
+        kind."""
+        before = self.state.environment(plan.environment)
+        if before is None and plan.requires.source is not None:
+            before = self.state.environment(plan.requires.source[0])
+        if before is None:
+            return plan.tally()[Verb.REUSE] == 0
+        return self._inspector.is_settled(before)
 
     def interrupted(self) -> list[OpenPlan]:
         """Plans whose process is gone."""
@@ -225,10 +236,14 @@ class Workspace:
 
     def collect(self) -> tuple[Garbage, list[Environment]]:
         """Drops expired environments, then deletes what nobody reaches."""
-        expired = self._expired()
-        for environment in expired:
-            self.apply(self._planning.drop(environment))
-        return self._janitor.sweep(self._now()), expired
+        dropped = []
+        for environment in self._expired():
+            try:
+                self.apply(self._planning.drop(environment))
+            except MovedOn:  # somebody uses it after all
+                continue
+            dropped.append(environment)
+        return self._janitor.sweep(self._now()), dropped
 
     def _expired(self) -> list[Environment]:
         now = self._now()

@@ -45,7 +45,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nInterrupted. What was built is kept and reused; nothing else was changed.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is how click ends where nobody reads any more
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # whoever read has gone: be quiet about it
         return DONE
 

@@ -33,7 +33,8 @@ def checkout(start: Path) -> Checkout | None:
 
 def _branch(git_folder: Path) -> str | None:
     try:
-        head = (git_folder / "HEAD").read_text(encoding="utf-8").strip()
+        # git takes a name of any bytes: what isn't UTF-8 is told apart all the same
+        head = (git_folder / "HEAD").read_text(encoding="utf-8", errors="backslashreplace").strip()
     except OSError:
         return None
     prefix = "ref: refs/heads/"

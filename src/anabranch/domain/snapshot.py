@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
 from anabranch.domain.names import AssetName
@@ -30,6 +31,10 @@ PHYSICAL = frozenset({Kind.FULL, Kind.VIEW, Kind.SEED})
 """The kinds of which Anabranch makes something."""
 
 
+TEMPLATE_SCHEME = 1
+"""Counts the rules by which templates are made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """Where a snapshot came from, kept as source so that a later scheme can fingerprint it again.
@@ -40,6 +45,10 @@ class Definition:
     text: str = ""
     dialect: str = ""
     path: str = ""
+    template: tuple[str, ...] = ()
+    """The query with holes for what it reads, text and asset by turns, so that building it needs no parser. Derived
+    from
+    ``text``, and made again from it where it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "upstreams": {str(a): str(f) for a, f in snapshot.upstreams.items()},
             "properties": dict(snapshot.properties),
             "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
+            "template": [TEMPLATE_SCHEME, *d.template],
         }
     )
 
@@ -129,5 +139,10 @@ def decode(data: bytes) -> Snapshot:
         location=raw["location"],
         upstreams=raw["upstreams"],
         properties=raw["properties"],
-        definition=Definition(**raw["definition"]),
+        definition=Definition(**raw["definition"], template=_template(raw.get("template"))),
     )
+
+
+def _template(raw: list[Any] | None) -> tuple[str, ...]:
+    """Nothing where other rules made it: then it is made again from the definition's text."""
+    return tuple(raw[1:]) if raw and raw[0] == TEMPLATE_SCHEME else ()

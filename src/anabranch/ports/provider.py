@@ -157,8 +157,8 @@ class Provider(Protocol):
         ...
 
     def opened(self) -> AbstractContextManager[None]:
-        """Holds what building and dropping need, so that no claim is made by somebody who then has to wait for it: of two
-        processes that want a database which admits only one, the second waits here.
+        """Holds what building and dropping need, so that no claim is made by somebody who then has to wait for it: of
+        two processes that want a database which admits only one, the second waits here.
 
         Raises:
             WarehouseBusy: it waited in vain.

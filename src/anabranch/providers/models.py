@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from anabranch.domain.ids import CommitId, ObjectId, TreeId, digest
@@ -33,6 +33,7 @@ from anabranch.ports.engine import Capability, Engine, Found, Relation, Session,
 from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
 from anabranch.providers.comparing import compare
 from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
+from anabranch.sql.template import fill
 
 MOST_WORKERS = 8
 GLANCE = 2.0
@@ -133,7 +134,9 @@ class ModelsProvider:
             with self.engine.session() as session:
                 self._ensure_schema(session, place.schema)
                 try:
-                    rows = self._make(session, place, snapshot, inputs)
+                    # a seed is looked at again after it was read, so that isn't one statement
+                    with transaction(session) if snapshot.kind is Kind.SEED else nullcontext():
+                        rows = self._make(session, place, snapshot, inputs)
                 except StatementFailed:
                     if session.columns(place) is None:  # else: what stands there is in the way
                         raise
@@ -185,7 +188,10 @@ class ModelsProvider:
         return path, dict(seed.columns)
 
     def _render(self, session: Session, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> str:
-        from anabranch.sql.rewrite import render  # imported late: a plan that builds nothing needs no parser
+        definitions = [s.definition for s in (snapshot, *inputs.values()) if s is snapshot or s.kind is Kind.EMBEDDED]
+        if all(d.template for d in definitions):
+            return fill(snapshot.definition.template, lambda asset: _stand_in(session, inputs, asset))
+        from anabranch.sql.rewrite import render  # imported late: it loads the parser
 
         targets = {a: session.qualify(relation(s.location)) for a, s in inputs.items() if s.kind is not Kind.EMBEDDED}
         embedded = {a: s.definition.text for a, s in inputs.items() if s.kind is Kind.EMBEDDED}
@@ -387,6 +393,14 @@ class _Prepared:
     def commit(self) -> None:
         self._session.commit()
         self.committed = True
+
+
+def _stand_in(session: Session, inputs: Mapping[AssetName, Snapshot], asset: AssetName) -> str:
+    """What an asset is in a query: its relation; an embedded one's own query, filled likewise."""
+    snapshot = inputs[asset]
+    if snapshot.kind is not Kind.EMBEDDED:
+        return _name(session, relation(snapshot.location))
+    return f"({fill(snapshot.definition.template, lambda upstream: _stand_in(session, inputs, upstream))}\n)"
 
 
 def _name(session: Session, address: Relation) -> str:

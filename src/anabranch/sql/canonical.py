@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from sqlglot import Token, TokenType, exp
 
@@ -31,17 +31,13 @@ from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.snapshot import Kind
 from anabranch.sql.outputs import exposed_selects, is_named
 from anabranch.sql.parentheses import redundant
-from anabranch.sql.syntax import Statement
+from anabranch.sql.syntax import Statement, comment_end
 from anabranch.sql.version import SCHEME
 
 CASE_INSENSITIVE = frozenset({"duckdb", "bigquery", "spark", "databricks", "hive", "tsql", "sqlite", "trino", "presto"})
 """Dialects in which quotes make no difference to the case of an identifier."""
 UPPER_CASE = frozenset({"snowflake", "oracle"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_LITERALS = frozenset(
-    {TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.BYTE_STRING, TokenType.NATIONAL_STRING}
-    | {TokenType.HEX_STRING, TokenType.BIT_STRING, TokenType.UNICODE_STRING, TokenType.NUMBER}
-)
 _JOINING = frozenset("~!@#^&|?")
 """Characters that engines join to one operator with what touches them."""
 
@@ -64,8 +60,7 @@ class Use(Enum):
     """Nobody sees it, and ``AS`` before it is optional."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word: ``text`` is its canonical form, ``raw`` in lower case what was written; ``is_alias``: an AS fits
     before it; ``is_name``: an identifier, a number or a string."""
 
@@ -77,6 +72,9 @@ class Word:
 
 _GLUE = Word("\x1d", "\x1d")
 """Stands between two tokens that touch where it might matter."""
+
+
+_ODD_SPACE = Word("\xa0", "\xa0")
 
 
 def logic(statement: Statement, kind: Kind, reads: Sequence[str], stamp: str = "") -> Fingerprint:
@@ -118,19 +116,25 @@ def _cut(statement: Statement, exact: bool = False) -> list[Word]:
     end = -1
     for i, token in enumerate(tokens):
         raw = text[token.start : token.end + 1]
-        if token.start == end and _touch(text[end - 1], raw[0]):
-            found.append(_GLUE)
+        if token.start == end:
+            if _touch(text[end - 1], raw[0]):
+                found.append(_GLUE)
+        elif end > 0 and not text[end : token.start].isascii() and _has_odd_space(text[end : token.start]):
+            found.append(_ODD_SPACE)
         end = token.end + 1
         use = uses.get(token.start)
-        if token.token_type in _LITERALS:
-            found.append(Word(raw, raw, is_name=True))
-        elif use is not None and raw.lower() not in _KEYWORDS:
+        if use is not None and raw[0] != "'" and raw.lower() not in _KEYWORDS:
             found.append(_identifier(raw, use, dialect))
-        elif token.token_type is TokenType.IDENTIFIER or _is_key(tokens, i):
+        elif _is_literal(raw) or _is_key(tokens, i):
             found.append(Word(raw, raw, is_name=True))
         else:
-            found.extend(Word(w, w) for w in (raw if exact else raw.lower()).split())
+            found.extend([Word(w, w) for w in (raw if exact else raw.lower()).split()])
     return found
+
+
+def _is_literal(raw: str) -> bool:
+    """Or something else in quotes."""
+    return raw[0] in "0123456789" or raw[-1] in "'\"`" or (raw[0] == "$" and len(raw) > 1)
 
 
 def _identifier(raw: str, use: Use, dialect: str) -> Word:
@@ -155,6 +159,21 @@ def _touch(before: str, after: str) -> bool:
     if before in _JOINING or after in _JOINING:
         return not (before.isalnum() or after.isalnum() or before in "_)(,;.]['\"" or after in "_)(,;.]['\"")
     return (before.isalnum() or before in "_$'\"") and (after.isalnum() or after in "_$'\"")
+
+
+def _has_odd_space(gap: str) -> bool:
+    """Whether there is white space that isn't ASCII, comments aside: DuckDB takes it for white space at times only."""
+    at = 0
+    while at < len(gap):
+        if gap.startswith("--", at):
+            at = gap.find("\n", at) + 1 or len(gap)
+        elif gap.startswith("/*", at):
+            at = comment_end(gap, at) or len(gap)
+        elif gap[at].isascii():
+            at += 1
+        else:
+            return True
+    return False
 
 
 def _is_optional(found: Sequence[Word], i: int) -> bool:

@@ -18,6 +18,7 @@ from anabranch.sql.outputs import output_names
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import Meaning, understand
 from anabranch.sql.reads import find_reads
+from anabranch.sql.rewrite import make_template
 from anabranch.sql.syntax import Source, Statement, parse, split, tokenize
 from anabranch.sql.words import word_set
 
@@ -75,6 +76,7 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         kind=meaning.kind,
         properties=meaning.properties,
         query=source.text[begin : statement.end].lstrip(),
+        template=make_template(statement, default_schema),
         logic=logic(statement, meaning.kind, names, meaning.stamp),
         reads=tuple(reads),
         columns=output_names(statement.root),

@@ -51,6 +51,8 @@ class ParsedModel:
     """In the order of the text. An asset that is read twice is here twice."""
     columns: tuple[str, ...] | None
     """Names of the output, where they are known without expanding stars."""
+    template: tuple[str, ...] = ()
+    """The query with holes for what it reads (:mod:`anabranch.sql.template`)."""
     notes: tuple[str, ...] = ()
     """What was understood but has no effect, or leads outside the environment."""
     seed: SeedFile | None = None
@@ -71,6 +73,7 @@ def encode(model: ParsedModel) -> str:
             model.logic,
             [(r.name, r.line, r.column, r.length, r.bare) for r in model.reads],
             model.columns,
+            model.template,
             model.notes,
             (seed.path, dict(seed.columns), seed.line, seed.column, seed.length) if seed else None,
             model.enabled,
@@ -88,7 +91,8 @@ def decode(text: str) -> ParsedModel:
         ValueError: not what :func:`encode` writes.
     """
     try:
-        name, kind, properties, query, logic, reads, columns, notes, seed, enabled, name_at = json.loads(text)
+        fields = json.loads(text)
+        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at = fields
         return ParsedModel(
             name=name,
             kind=Kind(kind),
@@ -97,6 +101,7 @@ def decode(text: str) -> ParsedModel:
             logic=Fingerprint(logic),
             reads=tuple(Read(*r) for r in reads),
             columns=None if columns is None else tuple(columns),
+            template=tuple(template),
             notes=tuple(notes),
             seed=SeedFile(*seed) if seed else None,
             enabled=enabled,

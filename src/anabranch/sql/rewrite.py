@@ -24,6 +24,7 @@ from anabranch.sql.labels import label_outputs
 from anabranch.sql.qualifiers import Edit, Named, name_sources, quoted, unqualify
 from anabranch.sql.reads import TableRead, find_reads
 from anabranch.sql.syntax import Statement, single
+from anabranch.sql.template import Template, cut, hole
 
 
 def render(
@@ -46,6 +47,11 @@ def render(
     return _Rendering(dialect, targets, embedded, default_schema).render(query)
 
 
+def make_template(statement: Statement, default_schema: str) -> Template:
+    """A parsed query with holes: filled with what :func:`render` would put in, it is what :func:`render` makes."""
+    return cut(_Cutting(statement.source.dialect, {}, {}, default_schema).render_statement(statement))
+
+
 @dataclass(frozen=True, slots=True)
 class _Rendering:
     dialect: str
@@ -56,7 +62,9 @@ class _Rendering:
 
     def render(self, query: str, inside: tuple[AssetName, ...] = ()) -> str:
         """``inside``: the embedded models that ``query`` is nested in."""
-        statement = single(query, self.dialect)
+        return self.render_statement(single(query, self.dialect), inside)
+
+    def render_statement(self, statement: Statement, inside: tuple[AssetName, ...] = ()) -> str:
         scopes = name_sources(statement, find_reads(statement).reads, self.default_schema)
         edits = unqualify(statement, scopes)
         for scope in scopes.values():
@@ -90,6 +98,13 @@ class _Rendering:
         hint = f"did you mean {near}?" if near else None
         message = f"the query reads {asset}, which doesn't exist"
         raise statement.source.error(UnknownUpstream, message, read.start, read.end, hint)
+
+
+class _Cutting(_Rendering):
+    """Leaves holes."""
+
+    def _stand_in(self, statement: Statement, read: TableRead, asset: AssetName, inside: tuple[AssetName, ...]) -> str:
+        return hole(asset)
 
 
 def _token_before(statement: Statement, start: int) -> Token | None:

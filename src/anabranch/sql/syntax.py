@@ -34,6 +34,7 @@ MAX_DEPTH = 400
 _STUMBLES = (SqlglotError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
 """What sqlglot raises on some texts, besides its own errors."""
 _STRINGS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*", re.DOTALL)
+_COMMENT_MARKS = re.compile(r"/\*|\*/")
 _OPENERS = re.compile(r"/\*|'|\"|\$\w*\$")
 
 
@@ -190,7 +191,7 @@ def _unclosed(source: Source) -> SqlSyntaxError:
         skip = _STRINGS.search(text, at)
         if skip and skip.start() <= opener.start():
             at = skip.end()
-        elif opener[0] == "/*" and (end := _comment_end(text, opener.start())) is not None:
+        elif opener[0] == "/*" and (end := comment_end(text, opener.start())) is not None:
             at = end
         else:
             what = "comment" if opener[0] == "/*" else "quote"
@@ -205,13 +206,13 @@ def _closer(opener: str) -> str:
     return "*/" if opener == "/*" else opener
 
 
-def _comment_end(text: str, start: int) -> int | None:
-    """Comments nest."""
+def comment_end(text: str, start: int) -> int | None:
+    """Where the comment that begins at ``start`` ends; None where it doesn't. Comments nest."""
     depth = 0
-    for mark in re.finditer(r"/\*|\*/", text[start:]):
+    for mark in _COMMENT_MARKS.finditer(text, start):
         depth += 1 if mark[0] == "/*" else -1
         if not depth:
-            return start + mark.end()
+            return mark.end()
     return None
 
 

@@ -349,6 +349,7 @@ class EngineSuite:
             assert set(found) == {at("table"), at("view"), at("pointer")}
             for relation, each in found.items():
                 assert session.describe(relation) == each
+                assert session.columns(relation) == each.columns
                 with transaction(session):
                     assert session.describe(relation) == each
                 assert [n for n, _ in each.columns] == [*self.odd_columns, "select", 'Quo"te']
@@ -365,6 +366,8 @@ class EngineSuite:
                 session.create_table(at("more"), SMALL)
             assert session.describe(at("nothing")) is None
             assert session.describe(at("nothing", "no_schema")) is None
+            assert session.columns(at("nothing")) is None
+            assert session.columns(at("nothing", "no_schema")) is None
             assert session.count(at("more")) == 2, "looking for nothing ends no transaction"
         engine.close()
 

@@ -20,7 +20,7 @@ from anabranch.errors import AnabranchError, ProjectError
 
 DATABASE = "flights.duckdb"
 FEATURE = "feature/late-by-hour"
-LEAGUE = "select rank, name, late_share from marts.league join stg.carriers using (carrier) order by rank"
+LEAGUE = "select rank, airline, late_share from marts.league order by rank"
 
 
 @click.command("demo", epilog="Example: anabranch demo --keep flights-demo")

@@ -51,7 +51,8 @@ def _lines(found: EnvironmentDiff, *, rows: bool) -> list[str]:
     lines = []
     for asset in found.assets:
         lines += _asset(asset, found.before.name, found.after.name)
-    lines.append(f"{count(len(found.assets), 'asset')} differ from {before}, {found.same:,} are the same")
+    differ = "differs" if len(found.assets) == 1 else "differ"
+    lines.append(f"{count(len(found.assets), 'asset')} {differ} from {before}, {found.same:,} are the same")
     if not rows and any(a.before and a.after and not a.same_data for a in found.assets):
         lines.append("next: anabranch diff --rows")
     return lines

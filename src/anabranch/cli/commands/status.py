@@ -56,9 +56,9 @@ def _state(status: Status, named: str) -> list[str]:
     plan = status.plan
     found = []
     if status.trunk is not None and status.trunk.name != status.name:
-        found.append(
-            f"{status.ahead:,} of {count(plan.total, 'asset')} differ from {at(status.trunk.name, status.trunk.head)}"
-        )
+        differ = "differs" if status.ahead == 1 else "differ"
+        there = at(status.trunk.name, status.trunk.head)
+        found.append(f"{status.ahead:,} of {count(plan.total, 'asset')} {differ} from {there}")
     if plan.decisions:
         found.append(f"{count(len(plan.decisions), 'asset')} to apply: {plans.summary(plan)}")
         names = [f"{d.asset} ({plans.why(d)})" for d in plan.decisions[:5]]

@@ -1,0 +1,271 @@
+"""From parsed files to snapshots: names, duplicates, upstreams, circles, fingerprints."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from anabranch.domain.graph import Cycle, order
+from anabranch.domain.ids import Fingerprint, canonical, digest
+from anabranch.domain.names import AssetName, asset_name, nearest
+from anabranch.domain.places import physical_location
+from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, SeedSource, Snapshot
+from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
+from anabranch.loaders.problems import Problems
+from anabranch.loaders.settings import NativeSettings, SeedSettings
+from anabranch.sql.parsed import ParsedModel, Read
+from anabranch.sql.version import SCHEME
+
+MODELS, SEEDS = "models", "seeds"
+RESERVED_SCHEMAS = frozenset(["information_schema", "pg_catalog"])
+_TELL = 3
+"""So many assets are named in a note; the rest is counted."""
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The assets of a project, as they are found. ``models`` and ``seeds`` are by path."""
+
+    root: Path
+    settings: NativeSettings
+    models: Mapping[str, ParsedModel]
+    seeds: Mapping[str, str]
+    """Content hashes."""
+    problems: Problems
+    _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
+    """What defines each asset, and where."""
+    _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    _disabled: dict[str, str] = field(default_factory=dict)
+    _snapshots: dict[AssetName, Snapshot] = field(default_factory=dict)
+
+    def assets(self) -> dict[AssetName, Snapshot]:
+        """One snapshot an asset, by name.
+
+        Raises:
+            ProjectError: something is wrong; the message tells of all of it.
+        """
+        for name, source in self.settings.sources.items():
+            if self._define(name, "a source", source.where):
+                self._add_source(name)
+        claimed = self._add_models()
+        self._add_seeds(claimed)
+        self.problems.stop()
+        reads = {name: self._resolve(name) for name in self._queries}
+        self.problems.stop()
+        for name in self._ordered(reads):
+            if name in self._queries:
+                self._add_query(name, reads[name])
+        return {name: self._snapshots[name] for name in sorted(self._snapshots)}
+
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over, each once, with the assets that say it."""
+        saying: dict[str, list[str]] = {}
+        for name in sorted(self._queries):
+            for note in self._queries[name][1].notes:
+                saying.setdefault(note, []).append(name)
+        return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def _add_models(self) -> set[str]:
+        """All models, and seeds that have a model file; the files of those."""
+        claimed: set[str] = set()
+        for path in sorted(self.models):
+            model = self.models[path]
+            name = self._model_name(path, model)
+            if name is None:
+                continue
+            if not model.enabled:
+                self._disabled[name] = path
+                continue
+            where = Where(self.root / path, *model.name_at)
+            if not self._define(name, path, where):
+                continue
+            if model.kind is Kind.SEED:
+                file = self._seed_file(path, model)
+                if file is not None:
+                    claimed.add(file)
+                    self._add_seed(name, file, model)
+            else:
+                self._queries[name] = (path, model)
+        return claimed
+
+    def _add_seeds(self, claimed: set[str]) -> None:
+        for path in sorted(self.seeds):
+            if path not in claimed:
+                name = self._path_name(path, SEEDS, SEEDS)
+                if name is not None and self._define(name, path, Where(self.root / path)):
+                    self._add_seed(name, path, None)
+        for name, seed in self.settings.seeds.items():
+            snapshot = self._snapshots.get(name)
+            if snapshot is None or snapshot.kind is not Kind.SEED:
+                near = nearest(name, [n for n, s in self._snapshots.items() if s.kind is Kind.SEED])
+                hint = f"did you mean {near}?" if near else f"put the file into {SEEDS}/, or drop the setting"
+                message = f"anabranch.yaml speaks of the seed {name}, which doesn't exist"
+                self.problems.add(ModelError(message, asset=name, where=seed.where, hint=hint))
+
+    def _model_name(self, path: str, model: ParsedModel) -> AssetName | None:
+        if model.name is None:
+            return self._path_name(path, MODELS, self.settings.default_schema)
+        where = Where(self.root / path, *model.name_at)
+        return self._name(model.name, where, f"{path} names its model {model.name!r}")
+
+    def _path_name(self, path: str, folder: str, default_schema: str) -> AssetName | None:
+        """``models/sales/eu/orders.sql`` is ``sales.orders``: the first folder is the schema, others only keep
+        order."""
+        parts = path.split("/")[1:]
+        schema = parts[0] if len(parts) > 1 else default_schema
+        said = f"{path} can't name a {folder[:-1]}"
+        name = parts[-1].rpartition(".")[0]
+        if "." in name or "." in schema:
+            hint = "rename the file" if "." in name else "rename the folder"
+            self.problems.add(InvalidName(f"{said}: there is a dot in it", where=Where(self.root / path), hint=hint))
+            return None
+        return self._name(f"{schema}.{name}", Where(self.root / path), said)
+
+    def _name(self, text: str, where: Where, said: str) -> AssetName | None:
+        try:
+            name = asset_name(text)
+            if name.split(".")[-2] in RESERVED_SCHEMAS:
+                raise InvalidName(f"{text!r} lies in a schema of the warehouse's own", hint="choose another schema")
+        except InvalidName as error:
+            why = error.message.rpartition(": ")[2] if ": " in error.message else error.message
+            self.problems.add(InvalidName(f"{said}: {why}", where=where, hint=error.hint))
+            return None
+        return name
+
+    def _define(self, name: AssetName, by: str, where: Where | None) -> bool:
+        """Whether nothing else defines it."""
+        other = self._defined.get(name)
+        if other is None:
+            self._defined[name] = (by, where)
+            return True
+        if other[0] == "a source":
+            message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
+        else:
+            message, hint = f"{name} is defined by {other[0]} and by {by}", "rename one of them"
+        self.problems.add(DuplicateAsset(message, asset=name, where=where, hint=hint))
+        return False
+
+    def _seed_file(self, path: str, model: ParsedModel) -> str | None:
+        """The file that ``kind SEED (path …)`` means; links in the path stay as they are."""
+        assert model.seed is not None
+        said = model.seed.path
+        file = posixpath.normpath(
+            said.removeprefix("$root/") if said.startswith("$root/") else f"{posixpath.dirname(path)}/{said}"
+        )
+        if file in self.seeds:
+            return file
+        where = Where(self.root / path, model.seed.line, model.seed.column, model.seed.length)
+        near = nearest(file, list(self.seeds))
+        if not file.startswith(f"{SEEDS}/"):
+            hint = f"move it into {SEEDS}/"
+            self.problems.add(ModelError(f"{said} doesn't lie in {SEEDS}/", asset=model.name, where=where, hint=hint))
+        else:
+            hint = f"did you mean {near}?" if near else "put the file there"
+            self.problems.add(ModelError(f"there is no {file}", asset=model.name, where=where, hint=hint))
+        return None
+
+    # -- upstreams -----------------------------------------------------------------------------------------------------
+
+    def _resolve(self, name: AssetName) -> list[AssetName]:
+        """What a model reads, each once."""
+        path, model = self._queries[name]
+        found: dict[AssetName, None] = {}
+        for read in model.reads:
+            if read.name in self._defined:
+                found[AssetName(read.name)] = None
+            elif read.name not in found:
+                found[AssetName(read.name)] = None
+                where = Where(self.root / path, read.line, read.column, read.length)
+                message, hint = f"{name} reads {read.name}, which doesn't exist", self._suggest(name, read)
+                self.problems.add(UnknownUpstream(message, asset=name, where=where, hint=hint))
+        return list(found)
+
+    def _suggest(self, name: AssetName, read: Read) -> str:
+        schema, last = read.name.split(".")[-2:]
+        if read.name in self._disabled:
+            return f"{self._disabled[read.name]} says enabled false"
+        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self._defined:
+            return f"write {schema}.{last}: names here have no catalog"
+        if read.bare:
+            same = [n for n in self._defined if n.rpartition(".")[2] == last and n != name]
+            if len(same) == 1:
+                return f"did you mean {same[0]}? A name without a schema stands in {self.settings.default_schema}"
+        near = nearest(read.name, [n for n in self._defined if n != name])
+        if near:
+            return f"did you mean {near}?"
+        return "declare it under sources: in anabranch.yaml, if something else makes it"
+
+    def _ordered(self, reads: Mapping[AssetName, list[AssetName]]) -> list[AssetName]:
+        try:
+            return order(reads)
+        except Cycle as cycle:
+            raise self._circle(cycle.path) from cycle
+
+    def _circle(self, path: list[str]) -> DependencyCycle:
+        places: list[Where] = []
+        lines: list[str] = []
+        for name, upstream in pairwise(path):
+            file, model = self._queries[AssetName(name)]
+            read = next(r for r in model.reads if r.name == upstream)
+            places.append(Where(self.root / file, read.line, read.column, read.length))
+            lines.append(f"  {file}:{read.line}:{read.column}  {name} reads {upstream}")
+        if len(path) == 2:
+            message, hint = f"{path[0]} reads itself", "read what it is made from instead"
+        else:
+            message = "\n".join([f"models read each other in a circle: {' → '.join(path)}", *lines])
+            hint = "take one of these reads out"
+        return DependencyCycle(message, asset=path[0], where=places[0], hint=hint)
+
+    # -- snapshots -----------------------------------------------------------------------------------------------------
+
+    def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
+        path, model = self._queries[name]
+        upstreams = {u: self._snapshots[u].fingerprint for u in sorted(reads)}
+        definition = Definition(model.query, self.settings.dialect, path, model.template)
+        self._add(name, model.kind, model.logic, upstreams, model.properties, definition)
+
+    def _add_seed(self, name: AssetName, path: str, model: ParsedModel | None) -> None:
+        said = self.settings.seeds.get(name, SeedSettings())
+        columns = {c.lower(): t for c, t in said.columns.items()}
+        properties = {"key": ",".join(said.key)} if said.key else {}
+        if model is not None and model.seed is not None:
+            columns |= model.seed.columns
+            properties |= model.properties
+        source = SeedSource(self.seeds[path], columns).encode()
+        logic = Fingerprint(digest(canonical([SCHEME, Kind.SEED, source])))
+        self._add(name, Kind.SEED, logic, {}, properties, Definition(source, "", path))
+
+    def _add_source(self, name: AssetName) -> None:
+        source = self.settings.sources[name]
+        columns = {c.lower(): " ".join(t.lower().split()) for c, t in source.columns.items()}
+        said = canonical({"columns": columns})
+        logic = Fingerprint(digest(canonical([SCHEME, Kind.EXTERNAL, name]) + said))
+        properties = {"columns": ",".join(source.columns), "description": source.description}
+        properties = {k: v for k, v in properties.items() if v}
+        self._add(name, Kind.EXTERNAL, logic, {}, properties, Definition(said.decode()))
+
+    def _add(
+        self,
+        name: AssetName,
+        kind: Kind,
+        logic: Fingerprint,
+        upstreams: Mapping[AssetName, Fingerprint],
+        properties: Mapping[str, str],
+        definition: Definition,
+    ) -> None:
+        said = [SCHEME, self.settings.salt, kind, logic, upstreams]
+        fingerprint = Fingerprint(digest(canonical(said)))
+        location = name if kind is Kind.EXTERNAL else physical_location(name, fingerprint) if kind in PHYSICAL else ""
+        self._snapshots[name] = Snapshot(
+            name, kind, self.settings.provider, fingerprint, logic, location, upstreams, properties, definition
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _TELL
+    return ", ".join(names[:_TELL]) + (f" and {more} more" if more > 0 else "")
