@@ -48,11 +48,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Pointed:
-    """The environment shows its new state. ``seconds`` from the first statement to the commit."""
+    """The environment shows its new state (or nothing any more: ``gone``). ``seconds`` from the first statement to the
+    commit."""
 
     environment: EnvironmentName
     moved: int
     seconds: float
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

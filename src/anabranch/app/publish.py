@@ -171,7 +171,7 @@ class Publisher:
                 raise
         seconds = time.perf_counter() - began
         moved = sum(p.moved for p in prepared)
-        self._listen(events.Pointed(plan.environment, moved, seconds))
+        self._listen(events.Pointed(plan.environment, moved, seconds, gone=will is None))
         return Published(head, moved, seconds)
 
     def _opened(self, plan: Plan) -> bytes:

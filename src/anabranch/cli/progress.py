@@ -75,9 +75,9 @@ class Reporter:
                 self._say(f"  {click.style('–', fg='yellow')} {asset:<32}skipped: reads {because}")
             case events.Waiting(what=what, holder=holder):
                 self._say(f"  … {what} is being built by {holder}: waiting")
-            case events.Pointed(moved=moved, seconds=took):
+            case events.Pointed(moved=moved, seconds=took, gone=gone):
                 self.end()
-                what = f"{count(moved, 'view')} repointed"
+                what = f"{count(moved, 'view')} {'removed' if gone else 'repointed'}"
                 self._say(f"  {click.style('✓', fg='green')} {what:<50}{seconds(took):>8}")
             case events.Healed():
                 pass
