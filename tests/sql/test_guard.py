@@ -2,6 +2,8 @@
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.sql.test_rewrite import QUERIES
 from tests.sql.trees import meaning
 
@@ -93,6 +95,60 @@ def test_no_keyword_begins_something_else() -> None:
                 with pytest.raises(AnabranchError):
                     require_read_only(query)
     assert tried > 20
+
+
+FRAGMENTS = [
+    "/*",
+    "*/",
+    "--",
+    "\n",
+    "'",
+    '"',
+    "$$",
+    "$q$",
+    "E'",
+    "\\",
+    "\\'",
+    "a",
+    " ",
+    "; drop table t;",
+    "''",
+    '""',
+    "1",
+    "U&'",
+]
+FRAGMENTS += [
+    "{#",
+    "#}",
+    "||",
+    ",",
+    "\r",
+    "\u00a0",
+    "/",
+    "-",
+    "$",
+    "é",
+    "b'1'",
+    "/*+",
+    "r'",
+    "N'",
+    "`",
+    "'''",
+    '"""',
+    "\x00",
+]
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=10).map("".join))
+def test_nothing_is_smuggled_in(body: str) -> None:
+    """What passes is one query to DuckDB as well, however strings and comments are nested."""
+    try:
+        require_read_only(f"select {body} as x")
+        statements = duckdb.extract_statements(f"select {body} as x")
+    except (AnabranchError, duckdb.Error, ValueError):
+        return
+    assert [s.type for s in statements] == [duckdb.StatementType.SELECT]
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ def test_places_are_those_of_the_file() -> None:
         ("select 'a from t", "the quote that opens here isn't closed", "1:8+1", "close it with '"),
         ("select a /* from t", "the comment that opens here isn't closed", "1:10+2", "close it with */"),
         ("select {{ ref('x') }}", "templates aren't supported", "1:8+2", "write plain SQL; what differs between environments is done by Anabranch"),
+        ("select 'a\0b' as x", "there is a NUL character here", "1:10+1", "delete it"),
         ("select 1 {# no #}", "templates aren't supported", "1:10+2", "write plain SQL; what differs between environments is done by Anabranch"),
         ("{% if x %} select 1", "templates aren't supported", "1:1+2", "write plain SQL; what differs between environments is done by Anabranch"),
         ("select * from t where d = @start_ds", "SQLMesh's macro @start_ds isn't supported yet", "1:27+9", "write plain SQL"),

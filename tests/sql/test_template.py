@@ -8,13 +8,15 @@ from tests.sql.warehouse import TARGETS
 
 from anabranch.domain.names import AssetName
 from anabranch.ports.engine import quoted
+from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
 from anabranch.sql.syntax import single
 from anabranch.sql.template import Template, fill
 
 
 def template(query: str) -> Template:
-    return make_template(single(query, "duckdb"), "main")
+    statement = single(query, "duckdb")
+    return make_template(statement, find_reads(statement).reads, "main")
 
 
 def stand_in(asset: AssetName) -> str:

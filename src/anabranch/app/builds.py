@@ -168,6 +168,7 @@ class Builder:
                     return True
             except BaseException as error:
                 clean = isinstance(error, AnabranchError) and not isinstance(error, OutcomeUnknown)
+                clean = clean and not self._stopped.is_set()  # stopped between two statements, it may leave something
                 self._end(step, key, Mark.FAILED, None, clean=clean)
                 raise
             finally:

@@ -53,20 +53,22 @@ class Janitor:
     def sweep(self, now: datetime) -> Garbage:
         """Drops it."""
         with ExitStack() as stack:
-            if self._candidates(self._kept(now)):  # else there is nothing to open them for
-                for _, provider in sorted(self._providers.items()):
-                    stack.enter_context(provider.opened())
-            return self._sweep(now)
+            is_open = False
+            while True:
+                expect: dict[str, bytes | None] = dict(self._state.store.scan(REF))
+                refs = set(expect)
+                expect[JOURNALS] = self._state.store.read([JOURNALS]).get(JOURNALS)
+                expect.update(self._state.store.scan(PHYSICAL))
+                cells = self._candidates(self._kept(now))
+                if cells and not is_open:  # before anything is condemned: others may wait for that, with the world open
+                    for _, provider in sorted(self._providers.items()):
+                        stack.enter_context(provider.opened())
+                    is_open = True
+                elif self._condemn(cells, expect):
+                    break
+            return self._drop(cells, refs)
 
-    def _sweep(self, now: datetime) -> Garbage:
-        while True:
-            expect: dict[str, bytes | None] = dict(self._state.store.scan(REF))
-            refs = set(expect)
-            expect[JOURNALS] = self._state.store.read([JOURNALS]).get(JOURNALS)
-            expect.update(self._state.store.scan(PHYSICAL))
-            cells = self._candidates(self._kept(now))
-            if self._condemn(cells, expect):
-                break
+    def _drop(self, cells: Mapping[str, Physical], refs: Collection[str]) -> Garbage:
         garbage = self._garbage(cells, 0)
         by_provider: dict[str, list[str]] = {}
         owners = self._snapshots(cells.values())
@@ -127,7 +129,7 @@ class Janitor:
         token, now = self._state.holder.token, self._state.store.now()
         gone = [replace(p, stage=Stage.CONDEMNED, holder=token, seen=now, built=None) for p in cells.values()]
         write = {PHYSICAL + p.location: p.encode() for p in gone}
-        expect = {k: v for k, v in seen.items() if not k.startswith(PHYSICAL) or k in write}
+        expect = {k: v for k, v in seen.items() if not k.startswith(PHYSICAL)} | {k: seen.get(k) for k in write}
         return self._state.store.swap(expect, write)
 
     def _held(self, locations: Collection[str]) -> list[str]:

@@ -18,7 +18,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Decision, Plan, Reason, Requirement, Verb
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.domain.tree import EMPTY
-from anabranch.errors import MergeConflict, NotFound, Refused
+from anabranch.errors import MergeConflict, NotFound, Refused, WarehouseBusy
 from anabranch.ports.loader import Project
 from anabranch.ports.provider import Fault, Provider
 
@@ -186,8 +186,7 @@ class Planning:
         decisions = planner.decide(changes, snapshots, built, drifted=drifted, explain=explain)
         if aim.reason is not None:
             decisions = [self._because(d, aim.reason) for d in decisions]
-        if aim.check:
-            self._check(aim, decisions, snapshots)
+        unchecked = self._check(aim, decisions, snapshots) if aim.check else None
         repairs = tuple(sorted({d.asset for d in aim.inspection.drifts if d.asset and d.asset not in drifted}))
         behind = any(d.fault is Fault.BEHIND for d in aim.inspection.drifts)
         moves = bool(decisions or repairs or behind) or aim.head is None or aim.settings is None
@@ -211,7 +210,7 @@ class Planning:
             message=aim.message,
             restores=aim.restores,
             repairs=repairs + tuple(sorted(drifted)),
-            notes=aim.notes + self._notes(aim, decisions),
+            notes=aim.notes + self._notes(aim, decisions, unchecked),
         )
 
     def _drifted(self, aim: _Aim) -> dict[AssetName, SnapshotId]:
@@ -225,7 +224,8 @@ class Planning:
                         found[drift.asset] = after
         return found
 
-    def _check(self, aim: _Aim, decisions: Iterable[Decision], snapshots: Mapping[SnapshotId, Snapshot]) -> None:
+    def _check(self, aim: _Aim, decisions: Iterable[Decision], snapshots: Mapping[SnapshotId, Snapshot]) -> str | None:
+        """Says why it couldn't be done, where it couldn't: what it finds early, building and showing find too."""
         added: dict[str, dict[AssetName, Snapshot]] = {}
         for decision in decisions:
             if decision.after is None or decision.reason is Reason.DRIFTED:
@@ -233,13 +233,20 @@ class Planning:
             snapshot = snapshots[decision.after]
             if decision.before is None or snapshot.kind is Kind.EXTERNAL:
                 added.setdefault(snapshot.provider, {})[decision.asset] = snapshot
-        for name, assets in sorted(added.items()):
-            self._providers[name].check(aim.environment, assets)
-        if added:
-            self._inspector.release()
+        try:
+            for name, assets in sorted(added.items()):
+                self._providers[name].check(aim.environment, assets)
+        except WarehouseBusy as busy:
+            return busy.message
+        finally:
+            if added:
+                self._inspector.release()
+        return None
 
-    def _notes(self, aim: _Aim, decisions: Collection[Decision]) -> tuple[str, ...]:
+    def _notes(self, aim: _Aim, decisions: Collection[Decision], unchecked: str | None) -> tuple[str, ...]:
         notes = []
+        if unchecked:
+            notes.append(f"sources and places were not checked: {unchecked}")
         if aim.inspection.unknown:
             notes.append(f"drift was not looked for: {aim.inspection.unknown}")
         notes += [f"drift: {d.detail}" for d in aim.inspection.drifts]

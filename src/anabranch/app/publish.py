@@ -23,7 +23,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan
 from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
-from anabranch.errors import StalePlan
+from anabranch.errors import AnabranchError, StalePlan
 from anabranch.ports.provider import Decide, Move, Provider, Shown
 
 EXACT = frozenset({Action.UNDO, Action.RESTORE, Action.DROP})
@@ -157,7 +157,12 @@ class Publisher:
         with ExitStack() as stack:
             decide = {p.provider: self._decide(p.provider, lambda: shall, plan.repairs) for p in plan.points}
             contexts = (self._providers[p].prepare(plan.environment, d) for p, d in decide.items())
-            prepared = [stack.enter_context(context) for context in contexts]
+            try:
+                prepared = [stack.enter_context(context) for context in contexts]
+            except AnabranchError:
+                if self._state.store.read([key]).get(key) != target.cell:  # somebody was faster: it aimed at the past
+                    return None
+                raise
             write: dict[str, bytes | None] = {key: will, journal: Mark.PUBLISHED.value.encode()}
             if will is None:
                 write[VERIFIED + plan.environment] = None

@@ -153,6 +153,7 @@ class Provider(Protocol):
         Raises:
             ModelError: a source isn't there or lacks a declared column.
             Refused: a place is taken.
+            WarehouseBusy: it can't be looked at just now, and isn't waited for.
         """
         ...
 

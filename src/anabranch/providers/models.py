@@ -37,7 +37,7 @@ from anabranch.sql.template import fill
 
 MOST_WORKERS = 8
 GLANCE = 2.0
-"""Seconds that a look for drift waits for another process."""
+"""Seconds that a look (for drift, for what stands in the way) waits for another process."""
 _RECORD = Relation(OWN_PREFIX, "environments")
 
 
@@ -101,7 +101,7 @@ class ModelsProvider:
                     hint="check warehouse.database in anabranch.yaml",
                 )
             return
-        with self.engine.session(read_only=True) as session:
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
             for asset, snapshot in sorted(sources.items()):
                 check_source(session, asset, snapshot, self.engine.place)
             self._check_names(session, environment, added)

@@ -61,8 +61,8 @@ class Use(Enum):
 
 
 class Word(NamedTuple):
-    """One word: ``text`` is its canonical form, ``raw`` in lower case what was written; ``is_alias``: an AS fits
-    before it; ``is_name``: an identifier, a number or a string."""
+    """One word: ``text`` is its canonical form; ``raw`` is what was written, in lower case, or a mark for identifiers;
+    ``is_alias``: an AS fits before it; ``is_name``: an identifier, a number or a string."""
 
     text: str
     raw: str
@@ -177,18 +177,14 @@ def _has_odd_space(gap: str) -> bool:
 
 
 def _is_optional(found: Sequence[Word], i: int) -> bool:
+    """Identifiers of these names never look like this: see :class:`Word`."""
     raw = found[i].raw
-    if raw not in ("inner", "outer", "asc") or found[i].is_name or not i:
-        return False
-    before = found[i - 1].raw
-    if before in (".", "as"):
-        return False
     following = found[i + 1].raw if i + 1 < len(found) else ""
     if raw == "inner":
         return following == "join"
     if raw == "outer":
-        return following == "join" and before in ("left", "right", "full")
-    return True
+        return following == "join" and i > 0 and found[i - 1].raw in ("left", "right", "full")
+    return raw == "asc"
 
 
 def _identifiers(root: exp.Expr) -> Mapping[int, Use]:

@@ -18,7 +18,10 @@ WRITES = word_set(
 )
 """They change something: tables, sequences, settings, files."""
 
-NAMES_IN_TEXT = word_set("query query_table json_execute_serialized_sql dblink postgres_query mysql_query")
+NAMES_IN_TEXT = word_set(
+    """query query_table json_execute_serialized_sql dblink postgres_query mysql_query pragma_table_info pragma_show
+    pragma_storage_info"""
+)
 """They read tables that a text names, where a name can't be followed."""
 
 READS_FILES = word_set(

@@ -76,7 +76,7 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         kind=meaning.kind,
         properties=meaning.properties,
         query=source.text[begin : statement.end].lstrip(),
-        template=make_template(statement, default_schema),
+        template=make_template(statement, found.reads, default_schema),
         logic=logic(statement, meaning.kind, names, meaning.stamp),
         reads=tuple(reads),
         columns=output_names(statement.root),

@@ -47,9 +47,10 @@ def render(
     return _Rendering(dialect, targets, embedded, default_schema).render(query)
 
 
-def make_template(statement: Statement, default_schema: str) -> Template:
-    """A parsed query with holes: filled with what :func:`render` would put in, it is what :func:`render` makes."""
-    return cut(_Cutting(statement.source.dialect, {}, {}, default_schema).render_statement(statement))
+def make_template(statement: Statement, reads: Sequence[TableRead], default_schema: str) -> Template:
+    """A parsed query with holes for its ``reads``: filled with what :func:`render` would put in, it is what
+    :func:`render` makes."""
+    return cut(_Cutting(statement.source.dialect, {}, {}, default_schema).render_statement(statement, reads, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ class _Rendering:
 
     def render(self, query: str, inside: tuple[AssetName, ...] = ()) -> str:
         """``inside``: the embedded models that ``query`` is nested in."""
-        return self.render_statement(single(query, self.dialect), inside)
+        statement = single(query, self.dialect)
+        return self.render_statement(statement, find_reads(statement).reads, inside)
 
-    def render_statement(self, statement: Statement, inside: tuple[AssetName, ...] = ()) -> str:
-        scopes = name_sources(statement, find_reads(statement).reads, self.default_schema)
+    def render_statement(self, statement: Statement, reads: Sequence[TableRead], inside: tuple[AssetName, ...]) -> str:
+        scopes = name_sources(statement, reads, self.default_schema)
         edits = unqualify(statement, scopes)
         for scope in scopes.values():
             edits += [self._replace(statement, n.read, n, inside) for n in scope if n.read is not None]

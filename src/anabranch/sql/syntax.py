@@ -96,8 +96,11 @@ def tokenize(source: Source) -> list[Token]:
     """All tokens.
 
     Raises:
-        SqlSyntaxError: a quote or a comment that isn't closed, or a template.
+        SqlSyntaxError: a quote or a comment that isn't closed, a template, or a NUL character.
     """
+    if "\0" in source.text:  # it stands for holes in templates
+        at = source.text.index("\0")
+        raise source.error(SqlSyntaxError, "there is a NUL character here", at, at + 1, "delete it")
     try:
         tokens = dialect(source.dialect).tokenize(source.text)
     except TokenError as error:
