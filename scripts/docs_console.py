@@ -8,12 +8,13 @@ An example is a fenced block of the language ``console`` right after a comment t
 ``<!-- run: prod -->``      the same, with the data loaded and prod built
 ``<!-- run: empty -->``     in a new, empty folder
 ``<!-- run -->``            where the example before it in the same file ended
-``<!-- do: COMMAND -->``    is run there too, but not shown (on a line of its own)
+``<!-- do: COMMAND -->``    is run there too, but not shown (on a line of its own); $REPO is this repository
 
 In a block, ``$ `` begins a command and ``> `` continues it; all else is what it prints, standard error included. A line
 of ``…`` stands for any lines. A command that shall fail ends with ``# exit code N``.
 
-What differs from run to run (ids, times, sizes, the order of parallel builds, the width of columns) is not compared.
+What differs from run to run (ids, times, sizes, the order of parallel builds, the width of columns) is not compared. An id
+in a command is replaced by the one that this run printed in its place.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,10 @@ def _commands(lines: Sequence[str], file: Path, first: int) -> list[Command]:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
+class FixtureFailed(Exception):
+    """What examples begin from can't be made."""
+
+
 class Shell:
     """A home of its own, with a folder in it that commands are run in, one after the other."""
 
@@ -156,6 +161,7 @@ class Shell:
             **kept,
             **who,
             "HOME": str(home),
+            "REPO": str(ROOT),
             "PATH": os.pathsep.join([bin_folder, kept.get("PATH", "")]),
             "GIT_CONFIG_NOSYSTEM": "1",
             "NO_COLOR": "1",
@@ -191,7 +197,7 @@ class Shell:
         for text in commands:
             code, printed = self.run(text)
             if code:
-                raise RuntimeError("\n".join([f"$ {text}", *printed, f"ended with {code}"]))
+                raise FixtureFailed("\n".join([f"$ {text}", *printed, f"ended with {code}"]))
 
 
 _WHO = {"NAME": "you", "EMAIL": "you@example.org"}
@@ -219,29 +225,28 @@ def _scratch() -> Iterator[Path]:
 
 
 def check(file: Path) -> tuple[list[Difference], str]:
-    """Runs all examples of ``file``: how they differ from what it says, and its text with what they print now."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    found = examples(lines, file)
+    """Runs all examples of ``file``: how they differ from what it says, and its text with what they print now.
+
+    Where a command doesn't end as it should, that is the last difference, and the text is as it was.
+    """
+    before = file.read_text(encoding="utf-8")
+    lines = before.splitlines()
     differences: list[Difference] = []
     replaced: list[tuple[Example, list[str]]] = []
+    known: dict[str, str] = {}
     with _scratch() as scratch:
-        shell: Shell | None = None
-        for number, example in enumerate(found):
-            if example.fixture is not None:
-                shell = begin(example.fixture, scratch / str(number))
-            if shell is None:
-                raise ValueError(f"{file}:{example.first}: the first example must name its fixture")
+        for example, shell in _shells(examples(lines, file), scratch, file):
             written: list[str] = []
             for command in example.commands:
-                code, printed = shell.run(command.typed)
-                shown = command.typed.splitlines()[0]
+                code, printed = shell.run(renamed(command.typed, known))
+                known.update(ids(command.output, printed))
                 same = example.hidden or matches(command.output, printed)
                 if code != command.exit_code or not same:
-                    expected = [] if example.hidden else normalise(command.output)
-                    differences.append(
-                        Difference(file, example.first, shown, expected, normalise(printed), code, command.exit_code)
-                    )
-                written += command.text.splitlines() + (command.output if same else printed)
+                    differences.append(_difference(file, example, command, code, printed))
+                if code != command.exit_code:
+                    return differences, before
+                told = [renamed(line, known) for line in command.output] if same else printed
+                written += renamed(command.text, known).splitlines() + told
             if not example.hidden:
                 replaced.append((example, written))
     for example, written in reversed(replaced):
@@ -249,12 +254,47 @@ def check(file: Path) -> tuple[list[Difference], str]:
     return differences, "\n".join(lines) + "\n"
 
 
+def _shells(found: Sequence[Example], scratch: Path, file: Path) -> Iterator[tuple[Example, Shell]]:
+    shell: Shell | None = None
+    for number, example in enumerate(found):
+        if example.fixture is not None:
+            shell = begin(example.fixture, scratch / str(number))
+        if shell is None:
+            raise ValueError(f"{file}:{example.first}: the first example must name its fixture")
+        yield example, shell
+
+
+def _difference(file: Path, example: Example, command: Command, code: int, printed: list[str]) -> Difference:
+    expected = [] if example.hidden else normalise(command.output)
+    shown = command.typed.splitlines()[0]
+    return Difference(file, example.first, shown, expected, normalise(printed), code, command.exit_code)
+
+
+_ID = re.compile(r"(?<![0-9a-zA-Z,.])(?:[0-9a-f]{40}|[0-9a-f]{12}|[0-9a-f]{7})(?![0-9a-zA-Z])")
+
+
+def ids(expected: Sequence[str], actual: Sequence[str]) -> dict[str, str]:
+    """The ids in ``expected``, and those that stand in ``actual`` for them, as far as the lines' order tells."""
+    found: dict[str, str] = {}
+    ends = [list(zip(expected, actual, strict=False)), list(zip(reversed(expected), reversed(actual), strict=False))]
+    for pairs in ends:
+        for one, other in pairs:
+            if one.strip() in _ANY:
+                break
+            if normalise([one]) == normalise([other]):
+                found.update(zip(_ID.findall(one), _ID.findall(other), strict=True))
+    return found
+
+
+def renamed(text: str, known: Mapping[str, str]) -> str:
+    """``text`` with the ids of this run."""
+    return _ID.sub(lambda m: known.get(m.group(), m.group()), text)
+
+
 # -- comparing ---------------------------------------------------------------------------------------------------------
 
 _VOLATILE = [
-    (re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{40}(?![0-9a-zA-Z])"), "<id>"),
-    (re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{12}(?![0-9a-zA-Z])"), "<id>"),
-    (re.compile(r"(?<![0-9a-zA-Z,.])[0-9a-f]{7}(?![0-9a-zA-Z,])"), "<id>"),
+    (_ID, "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|\+00:00)?"), "<time>"),
     (re.compile(r"(?<=expires )\d{4}-\d\d-\d\d"), "<time>"),
     (re.compile(r"just now|\d+ (?:min|h|days?) ago"), "<ago>"),
@@ -334,14 +374,18 @@ def main() -> None:
     arguments = parser.parse_args()
     different = False
     for file in arguments.files or documents():
-        differences, text = check(file.resolve())
-        different = different or bool(differences)
+        try:
+            differences, text = check(file.resolve())
+        except (FixtureFailed, ValueError) as error:
+            sys.exit(str(error))
         for difference in differences:
             print(difference)
-        if arguments.write and differences:
+        failed = bool(differences) and differences[-1].code != differences[-1].wanted
+        if arguments.write and differences and not failed:
             file.write_text(text, encoding="utf-8")
             print(f"{file}: written anew, {len(differences)} commands differed")
-    sys.exit(1 if different and not arguments.write else 0)
+        different = different or failed or bool(differences and not arguments.write)
+    sys.exit(1 if different else 0)
 
 
 if __name__ == "__main__":

@@ -219,8 +219,8 @@ class Process:
         plan = make(self.w)
         return None if plan.is_empty else self.w.apply(plan)
 
-    def apply(self, name: EnvironmentName = PROD) -> Applied | None:
-        return self.run(lambda w: w.plan_apply(name))
+    def apply(self, name: EnvironmentName = PROD, *, merged: bool = False) -> Applied | None:
+        return self.run(lambda w: w.plan_apply(name, merged=merged))
 
     def create(self, name: EnvironmentName, base: EnvironmentName = PROD) -> Applied | None:
         return self.run(lambda w: w.plan_create(name, base, None))

@@ -41,7 +41,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 def _state(w: Workspace) -> Check:
     number = len(w.state.environments())
-    return Check("state", True, f"{w.state.store.place}: {number} environments")
+    return Check("state", True, f"{w.state.store.place}: {number} environment{'' if number == 1 else 's'}")
 
 
 def _project(w: Workspace) -> Check:

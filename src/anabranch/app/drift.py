@@ -57,7 +57,7 @@ class Inspector:
             self.release()
         if not drifts:
             self.verify(environment, token)
-        return Inspection(tuple(drifts))
+        return Inspection(tuple(sorted(drifts, key=lambda d: (d.asset or "", d.fault))))
 
     def is_settled(self, environment: Environment) -> bool:
         """Whether all is known to be well as things stand now."""

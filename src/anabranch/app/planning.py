@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from anabranch.app.apply import Inputs
 from anabranch.app.drift import Inspection, Inspector
@@ -13,7 +14,7 @@ from anabranch.app.state import State
 from anabranch.domain import planner
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, TreeId
-from anabranch.domain.merge import Conflict, merge
+from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Decision, Plan, Reason, Requirement, Verb
 from anabranch.domain.snapshot import Kind, Snapshot
@@ -21,6 +22,9 @@ from anabranch.domain.tree import EMPTY
 from anabranch.errors import MergeConflict, NotFound, Refused, WarehouseBusy
 from anabranch.ports.loader import Project
 from anabranch.ports.provider import Fault, Provider
+
+LOOK_BACK = 20
+"""Commits of the trunk that a plan is compared with, to tell an old checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +80,67 @@ class Planning:
 
     # -- one for each use case -------------------------------------------------------------------------------------
     def apply(
-        self, name: EnvironmentName, project: Project, setting: Setting, now: datetime, *, explain: bool = False
+        self,
+        name: EnvironmentName,
+        project: Project,
+        setting: Setting,
+        now: datetime,
+        *,
+        merged: bool = False,
+        explain: bool = False,
     ) -> Plan:
-        """The environment shall be what the project's files say. With ``explain``, changed definitions are compared."""
+        """The environment shall be what the project's files say.
+
+        ``merged``: the user says that the trunk's changes are in these files, so that what both sides changed is
+        resolved as it stands in them. With ``explain``, changed definitions are compared.
+
+        Raises:
+            Refused: ``merged``, but a file is as it was before the trunk changed it.
+        """
         known = self._state.learn(project.assets.values())
         after = self._state.trees.build({s.asset: i for i, s in known.items()})
         there = self._state.environment(name)
         if there is not None:
             before = self._tree(there)
-            settings = replace(there, branch=there.branch or setting.branch, expires_at=setting.expires_at)
+            expires_at = max(filter(None, (there.expires_at, setting.expires_at)), default=None)
+            settings = replace(there, branch=there.branch or setting.branch, expires_at=expires_at)
             head: CommitId | None = there.head
             parents: tuple[CommitId, ...] = (there.head,)
             source = None
+            if merged:
+                parents = (there.head, self._taken_in(there, after))
         else:
             base = self._state.environment(self._trunk) if name != self._trunk else None
             before = self._tree(base) if base else EMPTY
             parents = (base.head,) if base else ()
             settings = self._new(name, base, setting, now)
             head, source = None, (base.name, base.head) if base else None
-        notes = project.notes + self._goes_back(there, after, before)
+        notes = project.notes + self._goes_back(name, there, after)
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,
                 source=source, notes=notes, inspection=self._inspect(there), explain=explain,
             )
         )  # fmt: skip
+
+    def _taken_in(self, environment: Environment, after: TreeId) -> CommitId:
+        """The trunk's head, whose changes ``after`` is said to contain."""
+        trunk = self._state.require(self._trunk)
+        base = merge_base(self._state.commits, environment.head, trunk.head)
+        changes = self._state.trees.diff(self._state.commit(base).tree if base else EMPTY, self._tree(trunk))
+        here = {c.asset: self._state.trees.get(after, c.asset) for c in changes}
+        ids = {i for c in changes for i in (c.before, c.after, here[c.asset]) if i is not None}
+        found = self._state.snapshots(ids)
+        for change in changes:
+            was, now, mine = (found[i].logic if i else None for i in (change.before, change.after, here[change.asset]))
+            if mine == was != now:
+                raise Refused(
+                    f"{change.asset} is as it was before {trunk.name} changed it:"
+                    f" these files lack {trunk.name}'s changes",
+                    hint="git merge main, then again",
+                    asset=change.asset,
+                )
+        return trunk.head
 
     def create(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Plan:
         """A new environment that begins as ``base`` is. Raises ``Refused`` where it exists."""
@@ -162,8 +202,10 @@ class Planning:
         """The commit in an environment's history that ``prefix`` begins. Raises ``NotFound``."""
         found = [i for i, _ in history(self._state.commits, environment.head) if prefix and i.startswith(prefix)]
         if len(found) != 1:
-            what = "is not unique" if found else "is not in its history"
-            raise NotFound(f"{prefix} {what}: {environment.name}", hint=f"anabranch log {environment.name}")
+            what = "is not unique" if found else "is not"
+            raise NotFound(
+                f"{prefix!r} {what} in the history of {environment.name}", hint=f"anabranch log {environment.name}"
+            )
         return found[0]
 
     def _return(self, action: Action, environment: Environment, to: CommitId, message: str) -> Plan:
@@ -190,6 +232,9 @@ class Planning:
         repairs = tuple(sorted({d.asset for d in aim.inspection.drifts if d.asset and d.asset not in drifted}))
         behind = any(d.fault is Fault.BEHIND for d in aim.inspection.drifts)
         moves = bool(decisions or repairs or behind) or aim.head is None or aim.settings is None
+        moves = moves or (
+            aim.action is Action.APPLY and len(aim.parents) > 1
+        )  # what was taken in is recorded, even where nothing else changes
         moves = moves or aim.action is Action.UNDO  # which also takes back a change of nothing, to get past it
         inputs = Inputs(self._state, aim.after)
         return Plan(
@@ -260,17 +305,25 @@ class Planning:
     def _because(self, decision: Decision, reason: Reason) -> Decision:
         return decision if decision.reason is Reason.DRIFTED else replace(decision, reason=reason, because="as it was")
 
-    def _goes_back(self, there: Environment | None, after: TreeId, before: TreeId) -> tuple[str, ...]:
-        """Warns where the files lead to a state that the environment has left already: an old checkout, most likely."""
-        if there is None or after == before:
+    def _goes_back(self, name: EnvironmentName, there: Environment | None, after: TreeId) -> tuple[str, ...]:
+        """Warns of assets that the files have as the trunk had them before: an old checkout, most likely, which would
+        take back what was promoted since."""
+        trunk = self._state.environment(self._trunk)
+        if trunk is None:
             return ()
-        now = self._state.commit(there.head)
-        if not now.parents:
-            return ()
-        if now.action is not Action.PROMOTE or self._state.commit(now.parents[0]).tree != after:
-            return ()
-        told = f"this takes back what was promoted at {now.at:%Y-%m-%d %H:%M} UTC ({now.message})"
-        return (f"{told}: is the checkout older than that?",)
+        start = trunk.head
+        if there is not None and name != trunk.name:
+            start = merge_base(self._state.commits, there.head, trunk.head) or trunk.head
+        gone = {c.asset: c.after for c in self._state.trees.diff(self._state.commit(start).tree, after)}
+        for _, commit in islice(history(self._state.commits, start), LOOK_BACK if gone else 0):
+            if not commit.parents:
+                break
+            for change in self._state.trees.diff(self._state.commit(commit.parents[0]).tree, commit.tree):
+                if gone.get(change.asset, commit) == change.before:
+                    what = commit.message or commit.action.value
+                    told = f"{change.asset} goes back to what it was before {what!r} ({commit.at:%Y-%m-%d %H:%M} UTC"
+                    return (f"{told}, {commit.author}): are these files older than that?",)
+        return ()
 
     def _new(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Environment:
         no_head = CommitId(EMPTY)  # publishing sets it
@@ -299,6 +352,7 @@ class Planning:
             if identifier in known or known.keys() & commit.parents[1:]:  # it began there, or was promoted there
                 break
             moved.append(commit)
+        both = any(c.cause is Cause.BOTH_CHANGED for c in conflicts)
         last = moved[0] if moved else None
         who = f", the last by {last.author or 'somebody'} at {last.at:%Y-%m-%d %H:%M} UTC" if last else ""
         commits = "1 commit" if len(moved) == 1 else f"{len(moved)} commits"
@@ -306,5 +360,5 @@ class Planning:
             f"{into.name} moved since {source.name} began from it: {commits}{who}",
             conflicts,
             hint=f"bring {into.name}'s code in, then rehearse again:"
-            " git merge main && anabranch apply && anabranch promote",
+            f" git merge main && anabranch apply{' --merged' if both else ''} && anabranch promote",
         )

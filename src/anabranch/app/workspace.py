@@ -144,10 +144,10 @@ class Workspace:
         """The project's files. Raises ``ModelError``."""
         return self.loader.load()
 
-    def plan_apply(self, name: EnvironmentName, *, explain: bool = False) -> Plan:
+    def plan_apply(self, name: EnvironmentName, *, merged: bool = False, explain: bool = False) -> Plan:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
         setting = self._setting(name, self.rules.ttl)
-        return self._planning.apply(name, self.project(), setting, self._now(), explain=explain)
+        return self._planning.apply(name, self.project(), setting, self._now(), merged=merged, explain=explain)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""

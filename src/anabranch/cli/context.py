@@ -52,10 +52,8 @@ def workspace(context: click.Context, listen: events.Listener = events.silent) -
 
 
 def heal(w: Workspace) -> None:
-    """Ends what was interrupted, and says so."""
-    for found in w.heal():
-        plan = found.plan
-        click.echo(f"an interrupted {plan.action.value} of {plan.environment} was ended; its builds are kept", err=True)
+    """Ends what was interrupted; whoever listens says so."""
+    w.heal()
 
 
 def confirm(w: Workspace, name: EnvironmentName, question: str, *, yes: bool) -> None:

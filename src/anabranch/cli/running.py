@@ -39,7 +39,7 @@ def run_plan(
         if show and not as_json:
             for line in plans.lines(plan, everything=everything):
                 click.echo(line, err=True)
-        confirm(w, plan.environment, "Go on?", yes=yes or as_json)
+        confirm(w, plan.environment, "Go on?", yes=yes)
         reporter.begin(len(plan.builds))
         try:
             applied = w.apply(plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from anabranch.domain.ids import SnapshotId, TreeId
 from anabranch.domain.names import AssetName
@@ -45,11 +45,14 @@ class Merged:
 def merge(trees: Trees, read: ReadSnapshots, base: TreeId, ours: TreeId, theirs: TreeId) -> Merged:
     """Makes in ``ours`` the changes that lead from ``base`` to ``theirs``.
 
-    An asset that both changed to snapshots of the same data is no conflict (theirs is taken). An asset whose upstream
-    the other side changed is one: what was rehearsed isn't what would result.
+    What counts is who changed an asset's *definition*. Where both did, differently, that is a conflict. Where one side
+    did, or both alike, and the other only follows a changed upstream, there are two builds of what is meant; the one
+    that was built over the upstreams of the result is taken. If neither was, that is a conflict too: what was
+    rehearsed isn't what would result.
     """
     changes: list[Change] = []
     conflicts: list[Conflict] = []
+    instead: dict[AssetName, Change] = {}
     theirs_changed = trees.diff(base, theirs)
     for change in theirs_changed:
         b, t = change.before, change.after
@@ -58,13 +61,50 @@ def merge(trees: Trees, read: ReadSnapshots, base: TreeId, ours: TreeId, theirs:
             continue
         if o == b or _same_data(read, o, t):
             changes.append(Change(change.asset, o, t))
-        else:
+        elif (takes := _who_defines(read, b, o, t)) is None:
             conflicts.append(Conflict(change.asset, b, o, t))
+        else:
+            if takes is not _Side.OURS:
+                changes.append(Change(change.asset, o, t))
+            if takes is _Side.EITHER:
+                instead[change.asset] = Change(change.asset, t, o)
     tree = trees.patch(ours, changes)
     if not conflicts and ours != base:
         touched = [c.asset for c in theirs_changed] + [c.asset for c in trees.diff(base, ours)]
-        conflicts = incoherent(trees, read, tree, touched, (base, ours, theirs))
-    return Merged(tree, tuple(changes), tuple(conflicts))
+        sides = (base, ours, theirs)
+        while conflicts := incoherent(trees, read, tree, touched, sides):
+            other = [instead.pop(c.asset) for c in conflicts if c.asset in instead]
+            if not other:
+                break
+            tree = trees.patch(tree, other)
+    return Merged(tree, tuple(trees.diff(ours, tree)), tuple(conflicts))
+
+
+class _Side(Enum):
+    """Whose build of an asset is meant."""
+
+    OURS = auto()
+    THEIRS = auto()
+    EITHER = auto()
+
+
+def _who_defines(
+    read: ReadSnapshots, base: SnapshotId | None, ours: SnapshotId | None, theirs: SnapshotId | None
+) -> _Side | None:
+    """None where both sides changed the definition, and not alike (or one of them removed or added the asset)."""
+    if base is None or ours is None or theirs is None:
+        return None
+    found = read([base, ours, theirs])
+    b, o, t = (_definition(found[i]) for i in (base, ours, theirs))
+    if o == t:
+        return _Side.EITHER
+    if o == b:
+        return _Side.THEIRS
+    return _Side.OURS if t == b else None
+
+
+def _definition(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.kind, snapshot.provider, snapshot.logic, dict(snapshot.properties)
 
 
 def incoherent(

@@ -73,7 +73,9 @@ class _Demo:
         self._commit("Flights")
         self._step("load the raw data", [*python, "load.py"], "python load.py")
         self._anabranch("build prod", "apply", "prod", "--yes")
-        self._say("A branch: the league shall rank airlines by how often they are late. Two models change, a third reads one.")
+        self._say(
+            "A branch: the league shall rank airlines by how often they are late. Two models change, a third reads one."
+        )
         self._git("switch", "--quiet", "-c", FEATURE, shown=True)
         self._git("apply", "edits/late_share.patch", shown=True)
         self._anabranch("plan", "plan", "--explain")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from anabranch.cli.context import emit, heal, json_option, workspace
+from anabranch.cli.progress import Reporter
 from anabranch.cli.text import count, size, table
 
 
@@ -17,7 +18,7 @@ def command(context: click.Context, *, dry_run: bool, as_json: bool) -> None:
 
     Only what Anabranch made is ever deleted.
     """
-    with workspace(context) as w:
+    with workspace(context, Reporter(quiet=as_json)) as w:
         if not dry_run:
             heal(w)
         before = w.tables.size()

@@ -1,0 +1,449 @@
+"""The daily loop: apply, branch, promote, undo, drop, and what each costs."""
+
+from datetime import timedelta
+
+import pytest
+from tests.support.project import SOURCE, Model, snapshots
+from tests.support.site import FEATURE, OTHER, PROD, Process, Site, expected
+
+from anabranch.domain.commit import Action
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.plan import Reason, Verb
+from anabranch.domain.snapshot import Kind
+from anabranch.errors import ModelError, NotFound, Refused
+
+MODELS = {
+    "raw.u": SOURCE,
+    "s.a": Model(reads=("raw.u",)),
+    "s.e": Model(kind=Kind.EMBEDDED, reads=("s.a",)),
+    "s.b": Model(reads=("s.e",)),
+    "s.v": Model(kind=Kind.VIEW, reads=("s.b",)),
+    "s.z": Model(),
+}
+CHANGED = {**MODELS, "s.b": Model("2", reads=("s.e",)), "s.new": Model(reads=("s.z",))}
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def ann(site: Site) -> Process:
+    """She has applied prod."""
+    process = site.process(MODELS)
+    process.apply(PROD)
+    return process
+
+
+def rehearse(site: Site, models=CHANGED, name: EnvironmentName = FEATURE, author: str = "bob") -> Process:
+    """Another process, whose feature environment is as its files say."""
+    process = site.process(models, author=author)
+    process.apply(name)
+    return process
+
+
+# -- apply -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_apply_builds_everything(site: Site):
+    applied = site.process(MODELS).apply(PROD)
+    assert applied is not None
+    assert set(applied.report.built) == {"s.a", "s.b", "s.v", "s.z"}
+    assert applied.moved == 5
+    assert site.shown(PROD) == expected(MODELS)
+    site.check()
+    head = site.state().commit(site.state().require(PROD).head)
+    assert (head.action, head.author, head.parents, head.plan) == (Action.APPLY, "ann", (), applied.plan.id)
+    assert head.id == applied.commit
+
+
+def test_an_apply_of_nothing_new_does_nothing(site: Site, ann: Process):
+    assert ann.apply(PROD) is None
+    before = site.store.scan("")
+    assert site.process(MODELS).apply(PROD) is None
+    assert site.store.scan("") == before
+
+
+def test_only_what_changed_is_built(site: Site, ann: Process):
+    ann.models = CHANGED
+    applied = ann.apply(PROD)
+    assert applied is not None
+    assert set(applied.report.built) == {"s.b", "s.v", "s.new"}
+    assert site.shown(PROD) == expected(CHANGED)
+    site.check()
+
+
+def test_other_words_build_nothing(site: Site, ann: Process):
+    ann.models = {**MODELS, "s.a": Model(reads=("raw.u",), wording="-- a comment")}
+    assert ann.apply(PROD) is None
+    ann.models = {**MODELS, "s.a": Model(reads=("raw.u",), description="for people")}
+    applied = ann.apply(PROD)
+    assert applied is not None
+    assert [(d.asset, d.verb, d.reason) for d in applied.plan.decisions] == [("s.a", Verb.DESCRIBE, Reason.DESCRIBED)]
+    assert applied.report.built == ()
+    assert ann.w.assets(PROD)[AssetName("s.a")].properties == {"description": "for people"}
+    site.check()
+
+
+def test_what_is_removed_is_no_longer_shown(site: Site, ann: Process):
+    ann.models = {n: m for n, m in MODELS.items() if n not in ("s.v", "s.z")}
+    assert ann.apply(PROD) is not None
+    assert site.shown(PROD) == expected(ann.models)
+    site.check()
+
+
+def test_a_model_becomes_embedded_and_back(site: Site, ann: Process):
+    for kind in (Kind.EMBEDDED, Kind.FULL):
+        ann.models = {**MODELS, "s.a": Model(reads=("raw.u",), kind=kind)}
+        ann.apply(PROD)
+        assert site.shown(PROD) == expected(ann.models)
+        site.check()
+
+
+def test_an_empty_project(site: Site):
+    process = site.process({})
+    assert process.apply(PROD) is not None
+    assert site.shown(PROD) == {}
+    site.check()
+    process.models = MODELS
+    process.apply(PROD)
+    process.models = {}
+    process.apply(PROD)
+    assert site.shown(PROD) == {}
+    site.check()
+
+
+def test_a_project_that_cannot_be_read_changes_nothing(site: Site, ann: Process):
+    before = site.store.scan("")
+    ann.loader.error = ModelError("s.a doesn't parse")
+    with pytest.raises(ModelError):
+        ann.apply(PROD)
+    assert site.store.scan("") == before
+
+
+def test_a_missing_source_is_found_before_anything_starts(site: Site):
+    process = site.process(MODELS)
+    site.world.remove("raw.u")
+    with pytest.raises(ModelError, match=r"raw\.u isn't there"):
+        process.apply(PROD)
+    assert site.built() == set()
+    assert site.store.scan("") == {}
+
+
+def test_a_place_that_is_taken_is_found_before_anything_starts(site: Site):
+    site.world.take(PROD, AssetName("s.z"))
+    with pytest.raises(Refused):
+        site.process(MODELS).apply(PROD)
+    assert site.built() == set()
+    assert site.store.scan("") == {}
+
+
+def test_where_readers_may_see_a_mix_the_plan_says_so(site: Site):
+    process = site.process(MODELS, transactions=False)
+    plan = process.w.plan_apply(PROD)
+    assert "memory has no transactions: pointers move one by one" in plan.notes
+    process.apply(PROD)
+    site.check()
+
+
+# -- environments ------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_environment_is_complete_and_builds_nothing(site: Site, ann: Process):
+    built = site.built()
+    applied = ann.create(FEATURE)
+    assert applied is not None
+    assert applied.plan.decisions == ()
+    assert applied.commit == ann.head(PROD), "it begins as the other is, without a commit"
+    assert site.shown(FEATURE) == site.shown(PROD) == expected(MODELS)
+    assert site.built() == built
+    site.check()
+
+
+def test_a_feature_environment_builds_what_it_changes(site: Site, ann: Process):
+    bob = site.process(CHANGED, author="bob", branch="Feature")
+    applied = bob.apply(bob.w.resolve(None))
+    assert applied is not None
+    assert set(applied.report.built) == {"s.b", "s.v", "s.new"}
+    assert site.shown(FEATURE) == expected(CHANGED)
+    assert site.shown(PROD) == expected(MODELS)
+    environment = site.state().require(FEATURE)
+    assert (environment.base, environment.branch, environment.owner) == (PROD, "Feature", "bob")
+    assert environment.began == ann.head(PROD)
+    site.check()
+
+
+def test_the_same_change_in_another_environment_builds_nothing(site: Site, ann: Process):
+    rehearse(site)
+    applied = site.process(CHANGED, author="cem").apply(OTHER)
+    assert applied is not None
+    assert applied.report.built == ()
+    assert {d.verb for d in applied.plan.decisions} == {Verb.REUSE}
+    assert site.shown(OTHER) == expected(CHANGED)
+    site.check()
+
+
+def test_an_environment_that_exists_is_not_created_again(site: Site, ann: Process):
+    ann.create(FEATURE)
+    with pytest.raises(Refused, match="feature exists already"):
+        ann.create(FEATURE)
+    with pytest.raises(NotFound) as caught:
+        ann.create(OTHER, EnvironmentName("fature"))
+    assert caught.value.hint == "did you mean feature?"
+
+
+def test_an_environment_begins_from_any_other(site: Site, ann: Process):
+    rehearse(site)
+    ann.create(OTHER, FEATURE)
+    assert site.shown(OTHER) == expected(CHANGED)
+    assert site.state().require(OTHER).base == FEATURE
+    site.check()
+
+
+def test_dropping(site: Site, ann: Process):
+    bob = rehearse(site)
+    built = site.built()
+    applied = bob.drop(FEATURE)
+    assert applied is not None
+    assert applied.commit is None
+    assert site.shown(FEATURE) == {}
+    assert site.built() == built, "data goes with the next collection"
+    assert site.shown(PROD) == expected(MODELS)
+    site.check()
+    with pytest.raises(NotFound):
+        bob.drop(FEATURE)
+    with pytest.raises(Refused, match="prod is protected"):
+        bob.drop(PROD)
+    applied = bob.apply(FEATURE)
+    assert applied is not None
+    assert applied.report.built == ()
+    site.check()
+
+
+# -- promote -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_promotion_points_at_what_was_tested_and_builds_nothing(site: Site, ann: Process):
+    bob = rehearse(site)
+    changes = site.world.tables.copy()
+    before = ann.head(PROD)
+    applied = bob.promote()
+    assert applied is not None
+    assert applied.plan.builds == ()
+    assert {d.asset: d.verb for d in applied.plan.decisions} == dict.fromkeys(("s.b", "s.v", "s.new"), Verb.REUSE)
+    assert site.world.tables == changes
+    assert site.shown(PROD) == site.shown(FEATURE) == expected(CHANGED)
+    commit = site.state().commit(ann.head(PROD))
+    assert commit.parents == (before, bob.head(FEATURE))
+    assert (commit.action, commit.message, commit.author) == (Action.PROMOTE, "promote feature", "bob")
+    site.check()
+
+
+def test_a_promotion_again_does_nothing(site: Site, ann: Process):
+    bob = rehearse(site)
+    bob.promote()
+    assert bob.promote() is None
+    with pytest.raises(Refused, match="into itself"):
+        bob.promote(PROD)
+
+
+def test_after_a_promotion_the_files_are_what_prod_is(site: Site, ann: Process):
+    bob = rehearse(site)
+    bob.promote()
+    ann.models = CHANGED
+    assert ann.apply(PROD) is None, "main, after the merge in git"
+
+
+def test_work_goes_on_after_a_promotion(site: Site, ann: Process):
+    bob = rehearse(site)
+    bob.promote()
+    bob.models = {**CHANGED, "s.z": Model("2"), "s.new": Model("3", reads=("s.z",))}
+    bob.apply(FEATURE)
+    applied = bob.promote()
+    assert applied is not None
+    assert {d.asset for d in applied.plan.decisions} == {"s.z", "s.new"}
+    assert site.shown(PROD) == expected(bob.models)
+    site.check()
+
+
+def test_a_promotion_into_another_environment(site: Site, ann: Process):
+    bob = rehearse(site)
+    ann.create(OTHER)
+    bob.promote(FEATURE, OTHER)
+    assert site.shown(OTHER) == expected(CHANGED)
+    assert site.shown(PROD) == expected(MODELS)
+    bob.promote(OTHER, PROD)
+    assert site.shown(PROD) == expected(CHANGED)
+    assert bob.promote(FEATURE, PROD) is None, "it is all there, by way of the other"
+    site.check()
+
+
+def test_a_promotion_says_what_must_be_built_again(site: Site, ann: Process):
+    """Nothing can have cleaned it up while an environment reaches it, except by hand in the state."""
+    bob = rehearse(site)
+    (location,) = {s.location for a, s in snapshots(CHANGED).items() if a == "s.new"}
+    site.store.swap({}, {f"physical/{location}": None})
+    plan = bob.w.plan_promote(FEATURE, PROD)
+    assert [b.asset for b in plan.builds] == ["s.new"]
+    assert any("s.new" in note and "built again" in note for note in plan.notes)
+    bob.w.apply(plan)
+    site.check()
+
+
+# -- undo and restore --------------------------------------------------------------------------------------------------
+
+
+def test_an_undo_takes_a_promotion_back_and_builds_nothing(site: Site, ann: Process):
+    bob = rehearse(site)
+    bob.promote()
+    applied = ann.undo(PROD)
+    assert applied is not None
+    assert applied.plan.builds == ()
+    assert {d.reason for d in applied.plan.decisions} == {Reason.RESTORED}
+    assert site.shown(PROD) == expected(MODELS)
+    assert site.shown(FEATURE) == expected(CHANGED)
+    site.check()
+
+
+def test_an_undo_again_goes_further_back_and_ends_where_it_began(site: Site, ann: Process):
+    versions = [MODELS, CHANGED, {**CHANGED, "s.z": Model("2")}, {**MODELS, "s.z": Model("3")}]
+    for models in versions[1:]:
+        ann.models = models
+        ann.apply(PROD)
+    for models in reversed(versions[:-1]):
+        ann.undo(PROD)
+        assert site.shown(PROD) == expected(models)
+        site.check()
+    with pytest.raises(Refused, match="nothing to undo"):
+        ann.undo(PROD)
+
+
+def test_an_undo_after_a_change_after_an_undo(site: Site, ann: Process):
+    second, third = {**MODELS, "s.z": Model("2")}, {**MODELS, "s.z": Model("3")}
+    for models in (second, third):
+        ann.models = models
+        ann.apply(PROD)
+    ann.undo(PROD)
+    ann.models = CHANGED
+    ann.apply(PROD)
+    for models in (second, MODELS):
+        ann.undo(PROD)
+        assert site.shown(PROD) == expected(models)
+
+
+def test_an_environment_is_undone_to_its_beginning_and_no_further(site: Site, ann: Process):
+    ann.models = {**MODELS, "s.z": Model("2")}
+    ann.apply(PROD)
+    bob = rehearse(site)
+    bob.undo(FEATURE)
+    assert site.shown(FEATURE) == expected(ann.models)
+    with pytest.raises(Refused, match="nothing to undo in feature"):
+        bob.undo(FEATURE)
+    site.check()
+
+
+def test_a_change_of_nothing_can_be_undone_too(site: Site, ann: Process):
+    """Two promote the same at once; the second one's commit changes nothing."""
+    bob = rehearse(site)
+    cem = rehearse(site, name=OTHER, author="cem")
+    plans = [bob.w.plan_promote(FEATURE, PROD), cem.w.plan_promote(OTHER, PROD)]
+    bob.w.apply(plans[0])
+    cem.w.apply(plans[1])
+    assert site.shown(PROD) == expected(CHANGED)
+    for _ in range(2):
+        ann.undo(PROD)
+    assert site.shown(PROD) == expected(MODELS)
+    site.check()
+
+
+def test_restoring_any_state(site: Site, ann: Process):
+    first = ann.head(PROD)
+    bob = rehearse(site)
+    bob.promote()
+    promoted = ann.head(PROD)
+    ann.undo(PROD)
+    applied = ann.restore(PROD, promoted)
+    assert applied is not None
+    assert applied.plan.builds == ()
+    assert site.shown(PROD) == expected(CHANGED)
+    ann.run(lambda w: w.plan_restore(PROD, first[:8]))
+    assert site.shown(PROD) == expected(MODELS)
+    ann.undo(PROD)
+    assert site.shown(PROD) == expected(CHANGED)
+    with pytest.raises(NotFound, match="is not in the history of prod"):
+        ann.run(lambda w: w.plan_restore(PROD, "ffffffff"))
+    with pytest.raises(NotFound, match=r"is not (unique )?in the history of prod"):
+        ann.run(lambda w: w.plan_restore(PROD, ""))
+    site.check()
+
+
+def test_what_was_undone_can_be_promoted_again(site: Site, ann: Process):
+    bob = rehearse(site)
+    bob.promote()
+    ann.undo(PROD)
+    bob.models = {**CHANGED, "s.new": Model("better", reads=("s.z",))}
+    bob.apply(FEATURE)
+    bob.promote()
+    assert site.shown(PROD) == expected(bob.models)
+    site.check()
+
+
+def test_an_undo_is_not_taken_back_by_somebody_elses_promotion(site: Site, ann: Process):
+    """Cem began when prod had bob's change. It was undone since, and cem never touched it."""
+    bob = rehearse(site)
+    bob.promote()
+    cem = rehearse(site, {**CHANGED, "s.z2": Model("2")}, OTHER, "cem")
+    ann.undo(PROD)
+    cem.promote(OTHER)
+    assert site.shown(PROD) == expected({**MODELS, "s.z2": Model("2")})
+    site.check()
+
+
+def test_an_undo_that_reaches_beyond_the_retention_builds_again(site: Site):
+    ann = site.process(MODELS, retention=timedelta())
+    ann.apply(PROD)
+    ann.models = CHANGED
+    ann.apply(PROD)
+    assert len(ann.gc()) == 2
+    plan = ann.w.plan_undo(PROD)
+    assert {b.asset for b in plan.builds} == {"s.b", "s.v"}
+    assert any("must be built again" in note for note in plan.notes)
+    ann.w.apply(plan)
+    assert site.shown(PROD) == expected(MODELS)
+    site.check()
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def test_status_diff_and_log(site: Site, ann: Process):
+    bob = rehearse(site)
+    before = site.store.scan("")
+    status = bob.w.status(FEATURE)
+    assert (status.plan.is_empty, status.ahead, status.inspection.drifts) == (True, 3, ())
+    assert (status.interrupted, status.running) == ((), ())
+    found = bob.w.diff(FEATURE, PROD, rows=True)
+    assert {a.asset: (a.before is None, a.after is None) for a in found.assets} == {
+        "s.b": (False, False),
+        "s.v": (False, False),
+        "s.new": (True, False),
+    }
+    assert found.same == 4
+    assert [a.rows.changed if a.rows else None for a in found.assets] == [1, None, 1]
+    assert [(e.commit.environment, e.changed) for e in bob.w.log(FEATURE, 10)] == [(FEATURE, 3), (PROD, 6)]
+    assert len(bob.w.log(FEATURE, 1)) == 1
+    assert bob.w.query(FEATURE, "s.new", None).rows == ((expected(CHANGED)[AssetName("s.new")],),)
+    assert bob.w.latest() == PROD
+    after = {k: v for k, v in site.store.scan("").items() if not k.startswith("verified/")}
+    assert after == {k: v for k, v in before.items() if not k.startswith("verified/")}, "looking changes nothing"
+
+
+def test_status_before_anything_is_there(site: Site):
+    process = site.process(MODELS)
+    status = process.w.status(PROD)
+    assert (status.environment, status.trunk, status.ahead) == (None, None, 0)
+    assert len(status.plan.builds) == 4
+    assert site.store.scan("") == {}
+    with pytest.raises(NotFound):
+        process.w.latest()
