@@ -141,6 +141,15 @@ def test_after_bringing_prods_code_in_what_both_changed_goes_through(site: Site,
     assert site.shown(PROD) == expected(cem.models)
 
 
+def test_where_there_is_nothing_to_take_in_nothing_is_recorded(site: Site, bob: Process):
+    assert bob.apply(FEATURE, merged=True) is None
+    assert site.process(MODELS).apply(PROD, merged=True) is None
+    site.process({**MODELS, "s.z": Model("2")}).apply(PROD)
+    bob.models = {**BOBS, "s.z": Model("2")}
+    assert bob.apply(FEATURE, merged=True) is not None
+    assert bob.apply(FEATURE, merged=True) is None, "it was taken in before"
+
+
 def test_files_that_lack_what_prod_changed_are_not_taken_for_merged(site: Site, bob: Process, cem: Process):
     bob.models = {**BOBS, "s.b": Model("bob's", ("s.a",))}
     bob.apply(FEATURE)

@@ -119,10 +119,7 @@ def test_a_wrong_import_is_caught(tree: Tree, contract: str, layer: str, importe
 
 
 def test_every_layer_is_held(tree: Tree) -> None:
-    modules = {
-        (low, high): (tree.plant(low, f"anabranch.{high}"), f"anabranch.{high}")
-        for low, high in wrong_pairs()
-    }
+    modules = {(low, high): (tree.plant(low, f"anabranch.{high}"), f"anabranch.{high}") for low, high in wrong_pairs()}
     found, output = tree.verdicts()
     assert found["layers"] == "BROKEN", output
     missed = [pair for pair, (low, high) in modules.items() if f"- {low} -> {high} (" not in output]

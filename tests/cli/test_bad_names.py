@@ -216,7 +216,7 @@ Nothing was changed.
 Nothing was changed.
 """)
         assert anabranch("restore", "prod", "0000000").err == snapshot("""\
-✗ 0000000 is not in its history: prod
+✗ '0000000' is not in the history of prod
   next: anabranch log prod
 Nothing was changed.
 """)

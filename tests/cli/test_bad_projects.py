@@ -27,7 +27,7 @@ def refused(applied, anabranch):
                 assert error["hint"] in said.err
             if error["line"]:
                 assert f":{error['line']}" in said.err
-        return applied.plain(said.err)
+        return str(applied.plain(said.err))
 
     return call
 

@@ -102,7 +102,7 @@ waiting: the warehouse is held by process <number>
 ✗ <root>/shop.duckdb is held by process <number>
   next: close that process, or wait until it is done, and run the command again
 """)
-        said = anabranch("apply", "prod", "--json")
+        said = anabranch("apply", "prod", "--yes", "--json")
         assert said.code == 1
         assert said.json["error"]["type"] == "WarehouseBusy"
         said = anabranch("status", "prod")

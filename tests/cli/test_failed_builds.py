@@ -9,6 +9,7 @@ import time
 
 import pytest
 from inline_snapshot import snapshot
+from tests.support.shop import Shop
 
 SLOW = "SELECT max(hash(a.range + b.range)) AS h FROM range(1000000) AS a, range(1000000) AS b\n"
 
@@ -121,12 +122,13 @@ Error: prod is protected and nobody can be asked: add --yes
 # --- interrupted
 
 
-def _slow(shop) -> subprocess.Popen:
+def _slow(shop: Shop) -> subprocess.Popen[str]:
     """A long build under way, after a short one was done."""
     shop.branch("feature")
     shop.write("models/marts/quick.sql", "SELECT 1 AS one\n")
     shop.write("models/marts/slow.sql", SLOW)
     process = shop.start("apply")
+    assert process.stderr
     while True:
         line = process.stderr.readline()
         assert line, "it ended"

@@ -158,7 +158,7 @@ feature_no_limit @ <commit>   6 assets, 0 differ from the trunk
     assert said.code == 0
     assert shop.plain(said.out).splitlines()[1:] == snapshot(
         [
-            "✓ state: <root>/.anabranch/state.db: 1 environments",
+            "✓ state: <root>/.anabranch/state.db: 1 environment",
             "✓ project: 6 assets",
             "✓ warehouse: <root>/shop.duckdb, <size>",
             "✓ git: branch feature/no-limit is environment feature_no_limit",

@@ -156,7 +156,7 @@ def test_a_conflict(applied, anabranch):
 
   ✗ marts.top   both sides changed it
       base <commit>   yours <commit>   there e2cd514
-  next: bring prod's code in, then rehearse again: git merge main && anabranch apply && anabranch promote
+  next: bring prod's code in, then rehearse again: git merge main && anabranch apply --merged && anabranch promote
 Nothing was changed.
 """)
         said = anabranch("promote", "two", "--yes", "--json")

@@ -176,6 +176,12 @@ def test_the_kind_the_dialect_the_stamp_and_what_bare_names_mean_count() -> None
     assert logic(statement, Kind.FULL, ["main.orders"]) != logic(single(query, "postgres"), Kind.FULL, ["main.orders"])
 
 
+def test_odd_white_space_counts_outside_comments() -> None:
+    plain = meaning("select a as x from t")
+    assert meaning("select a\u00a0as x from t") != plain
+    assert meaning("select a /* \u00a0 /* \u2003 */ */ as x -- \u00a0\n from t") == plain
+
+
 def test_other_dialects_tell_quoted_identifiers_apart() -> None:
     def said(query: str, dialect: str) -> list[str]:
         return words(single(query, dialect))

@@ -26,6 +26,8 @@ select * from sales.orders as o(a, b)
 select orders from sales.orders
 select sales.orders from sales.orders
 select ORDERS from sales.orders
+select sales.orders from sales.orders, (select 5 as orders) as sales
+select sales.orders.id from sales.orders, (select {'id': 5} as orders) as sales
 select orders.address.city, address.zip, sales.orders.address.Zip from sales.orders
 select count(orders), count(orders.id) as n from sales.orders
 select sales.orders.customer, count(*) as n from sales.orders group by sales.orders.customer having count(sales.orders.id) > 1 order by sales.orders.customer
@@ -235,6 +237,15 @@ select o.id,'it''s' from o
         """with   o as ( SELECT *  -- all
   from "anabranch__sales"."orders__0123456789ab" AS "orders" )
 select o.id,'it''s' from o"""
+    )
+
+
+def test_columns_stay_where_they_can() -> None:
+    query = "select orders.id, o.x, sales.orders.y from sales.orders, o where orders.id in (from orders)"
+    targets = {AssetName("sales.orders"): Relation("s", "x"), AssetName("main.orders"): Relation("s", "y")}
+    assert render(query, "duckdb", {**targets, AssetName("main.o"): Relation("s", "o")}, {}, "main") == (
+        'select orders.id, o.x, "orders".y from "s"."x" AS "orders", "s"."o" AS "o" '
+        'where orders.id in (from "s"."y" AS "orders")'
     )
 
 

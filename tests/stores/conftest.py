@@ -4,8 +4,6 @@ from collections.abc import Iterator
 import pytest
 from tests.support import postgres
 
-pytest.register_assert_rewrite("anabranch.testing")
-
 _numbers = itertools.count()
 
 

@@ -44,7 +44,7 @@ def snapshots(models: Models) -> dict[AssetName, Snapshot]:
     for name in order({name: model.reads for name, model in models.items()}):
         model, asset = models[name], AssetName(name)
         over = {AssetName(u): found[AssetName(u)].fingerprint for u in model.reads}
-        logic = Fingerprint(digest(canonical([model.logic, model.kind])))
+        logic = Fingerprint(digest(canonical([model.logic, model.kind, sorted(model.reads)])))
         fingerprint = Fingerprint(digest(canonical([logic, over])))
         if model.kind is Kind.EXTERNAL:
             location = name

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -80,7 +81,7 @@ class Said:
     err: str
 
     @property
-    def json(self) -> dict:
+    def json(self) -> Any:
         return json.loads(self.out)
 
 

@@ -108,7 +108,7 @@ class Planning:
             parents: tuple[CommitId, ...] = (there.head,)
             source = None
             if merged:
-                parents = (there.head, self._taken_in(there, after))
+                parents = (there.head, *self._taken_in(there, after))
         else:
             base = self._state.environment(self._trunk) if name != self._trunk else None
             before = self._tree(base) if base else EMPTY
@@ -123,10 +123,12 @@ class Planning:
             )
         )  # fmt: skip
 
-    def _taken_in(self, environment: Environment, after: TreeId) -> CommitId:
-        """The trunk's head, whose changes ``after`` is said to contain."""
+    def _taken_in(self, environment: Environment, after: TreeId) -> tuple[CommitId, ...]:
+        """The trunk's head, whose changes ``after`` is said to contain; nothing where there are none."""
         trunk = self._state.require(self._trunk)
         base = merge_base(self._state.commits, environment.head, trunk.head)
+        if base == trunk.head:
+            return ()
         changes = self._state.trees.diff(self._state.commit(base).tree if base else EMPTY, self._tree(trunk))
         here = {c.asset: self._state.trees.get(after, c.asset) for c in changes}
         ids = {i for c in changes for i in (c.before, c.after, here[c.asset]) if i is not None}
@@ -140,7 +142,7 @@ class Planning:
                     hint="git merge main, then again",
                     asset=change.asset,
                 )
-        return trunk.head
+        return (trunk.head,)
 
     def create(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Plan:
         """A new environment that begins as ``base`` is. Raises ``Refused`` where it exists."""

@@ -80,8 +80,8 @@ class Reporter:
                 what = f"{count(moved, 'view')} {'removed' if gone else 'repointed'}"
                 self._say(f"  {click.style('✓', fg='green')} {what:<50}{seconds(took):>8}")
             case events.Healed(environment=environment, action=action, forward=forward):
-                how = "it had been published, and was carried forward" if forward else "ended; its builds are kept"
-                self._say(f"an interrupted {action} of {environment}: {how}")
+                how = "had been published, and was carried forward" if forward else "was ended; its builds are kept"
+                self._say(f"an interrupted {action} of {environment} {how}")
 
     def _advance(self) -> None:
         self._done += 1

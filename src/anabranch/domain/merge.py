@@ -45,10 +45,10 @@ class Merged:
 def merge(trees: Trees, read: ReadSnapshots, base: TreeId, ours: TreeId, theirs: TreeId) -> Merged:
     """Makes in ``ours`` the changes that lead from ``base`` to ``theirs``.
 
-    What counts is who changed an asset's *definition*. Where both did, differently, that is a conflict. Where one side
-    did, or both alike, and the other only follows a changed upstream, there are two builds of what is meant; the one
-    that was built over the upstreams of the result is taken. If neither was, that is a conflict too: what was
-    rehearsed isn't what would result.
+    What counts is who changed an asset's *definition*. Where one side did, or both alike, and the other only follows a
+    changed upstream, there are two builds of what is meant; the one that was built over the upstreams of the result is
+    taken. If neither was, that is a conflict: what was rehearsed isn't what would result. Where both changed the
+    definition, differently, that is a conflict too, unless the data is the same: then theirs is taken.
     """
     changes: list[Change] = []
     conflicts: list[Conflict] = []
@@ -59,15 +59,17 @@ def merge(trees: Trees, read: ReadSnapshots, base: TreeId, ours: TreeId, theirs:
         o = trees.get(ours, change.asset)
         if o == t:
             continue
-        if o == b or _same_data(read, o, t):
+        if o == b:
             changes.append(Change(change.asset, o, t))
-        elif (takes := _who_defines(read, b, o, t)) is None:
+            continue
+        takes, same_data = _who_defines(read, b, o, t), _same_data(read, o, t)
+        if takes is None and not same_data:
             conflicts.append(Conflict(change.asset, b, o, t))
-        else:
-            if takes is not _Side.OURS:
-                changes.append(Change(change.asset, o, t))
-            if takes is _Side.EITHER:
-                instead[change.asset] = Change(change.asset, t, o)
+            continue
+        if takes is not _Side.OURS:
+            changes.append(Change(change.asset, o, t))
+        if takes is _Side.EITHER or same_data:
+            instead[change.asset] = Change(change.asset, o, t) if takes is _Side.OURS else Change(change.asset, t, o)
     tree = trees.patch(ours, changes)
     if not conflicts and ours != base:
         touched = [c.asset for c in theirs_changed] + [c.asset for c in trees.diff(base, ours)]
@@ -91,11 +93,9 @@ class _Side(Enum):
 def _who_defines(
     read: ReadSnapshots, base: SnapshotId | None, ours: SnapshotId | None, theirs: SnapshotId | None
 ) -> _Side | None:
-    """None where both sides changed the definition, and not alike (or one of them removed or added the asset)."""
-    if base is None or ours is None or theirs is None:
-        return None
-    found = read([base, ours, theirs])
-    b, o, t = (_definition(found[i]) for i in (base, ours, theirs))
+    """None where both sides changed the definition, and not alike. Whoever removes an asset changes its definition."""
+    found = read([i for i in (base, ours, theirs) if i is not None])
+    b, o, t = (_definition(found[i]) if i is not None else None for i in (base, ours, theirs))
     if o == t:
         return _Side.EITHER
     if o == b:

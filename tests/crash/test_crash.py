@@ -1,0 +1,57 @@
+"""A command that dies at any instant loses nothing: see :mod:`tests.crash.zygote`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.crash import zygote
+
+PARTS = 2
+"""Each scenario in so many tests, for as many processors."""
+MOST = int(os.environ.get("ANABRANCH_CRASH_CASES", "150"))
+"""Cases of a scenario, unless more of them follow something written; 100000 for all."""
+
+pytestmark = pytest.mark.crash
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", zygote.SCENARIOS)
+def test_a_command_that_dies_at_any_instant(name, part, record_property):
+    done = subprocess.run(
+        [sys.executable, zygote.__file__, name, str(part), str(PARTS), str(MOST)],
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+        cwd=Path(__file__).parent,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for key in ("scenario", "events", "cases", "run"):
+        record_property(key, told[key])
+    assert told["run"] >= 5, told["told"]
+    assert told["writes"] >= 5, told["told"]
+    assert not told["failures"], (
+        "\n\n".join(told["failures"][:3]) + f"\n\n{len(told['failures'])} cases\n{told['told']}"
+    )
+
+
+def test_what_writes_is_never_sampled_away():
+    events = [
+        zygote.Event("store", "read", writes=False),
+        zygote.Event("store", "swap", writes=True),
+        zygote.Event("engine", "select", writes=False),
+        zygote.Event("engine", "COMMIT", writes=True, seconds=0.1),
+        zygote.Event("store", "read", writes=False),
+    ]
+    points = [(p.number, p.when) for p in zygote.points(events)]
+    assert points == [
+        (0, "before"),
+        (1, "before"), (1, "after"),
+        (2, "before"),
+        (3, "before"), (3, "after"), (3, "in"), (3, "in"), (3, "in"),
+        (4, "before"),
+    ]  # fmt: skip
+    assert zygote.states(events) == {0, 2, 4}
