@@ -8,6 +8,7 @@ import pytest
 from tests.support.project import SOURCE, Model, snapshots
 from tests.support.site import FEATURE, OTHER, PROD, Process, Site, expected
 
+from anabranch.app.apply import Applier
 from anabranch.app.workspace import Workspace
 from anabranch.domain.merge import Cause
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -350,6 +351,26 @@ def test_what_a_new_environment_begins_with_is_not_cleaned_up_under_it(site: Sit
         cem.w.apply(plan)
     site.check()
     cem.apply(OTHER)
+    site.check()
+
+
+def test_what_a_new_environment_begins_with_is_not_cleaned_up_while_it_is_opened(
+    site: Site, bob: Process, monkeypatch: pytest.MonkeyPatch
+):
+    """Prod keeps it when that is looked at, and no longer when the journal is opened."""
+    cem = site.process(MODELS, author="cem")
+    original = Applier._inherited
+
+    def inherited(self: Applier, plan: Plan) -> Any:
+        found = original(self, plan)
+        if plan.environment == OTHER:
+            bob.promote(FEATURE)
+            assert site.process(BOBS, retention=timedelta()).gc()
+        return found
+
+    monkeypatch.setattr(Applier, "_inherited", inherited)
+    with pytest.raises(StalePlan, match="cleaned up"):
+        cem.create(OTHER)
     site.check()
 
 

@@ -5,6 +5,7 @@ from tests.support.gates import Gate, behind, until
 from tests.support.project import SOURCE, Model, snapshots
 from tests.support.site import FEATURE, PROD, Process, Site, expected
 
+from anabranch.app import events
 from anabranch.app.state import PHYSICAL, Physical, Stage
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Reason, Verb
@@ -189,15 +190,17 @@ def test_what_was_being_replaced_when_somebody_died_is_replaced(site: Site, ann:
 
 def test_two_who_mend_the_same_at_once_build_it_once(site: Site, ann: Process):
     site.world.alter(LOCATIONS[A])
-    gate = Gate("s.a")
-    bob, cem = (site.process(MODELS, author=a, hook=gate) for a in ("bob", "cem"))
+    gate, told = Gate("s.a"), list[events.Event]()
+    bob = site.process(MODELS, author="bob", hook=gate)
+    cem = site.process(MODELS, author="cem", hook=gate, listen=told.append)
     plans = [p.w.plan_apply(PROD) for p in (bob, cem)]
     bobs = behind(lambda: bob.w.apply(plans[0]))
     assert gate.began.wait(10)
     cems = behind(lambda: cem.w.apply(plans[1]))
-    until(lambda: len(site.state().open_plans()) == 2)
+    until(lambda: any(isinstance(e, events.Waiting) for e in told))
     gate.open.set()
     bobs.result(10)
     cems.result(10)
+    assert gate.built == ["s.a"]
     assert faults(ann) == set()
     site.check()

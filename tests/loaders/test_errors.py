@@ -262,6 +262,12 @@ def test_two_mistakes(tmp_path: Path) -> None:
     assert hint == "make it a model of its own"
 
 
+def test_mistakes_are_told_in_the_order_of_the_files(tmp_path: Path) -> None:
+    _, said, _ = told(tmp_path, {"models/b.sql": "select 1 +", "models/a b.sql": "select 1 as x"})
+    assert said.splitlines()[0] == "models/a b.sql  models/a b.sql can't name a model: 'a b' is not a plain identifier"
+    assert said.splitlines()[2] == "  models/b.sql:1:10  something is missing after '+'"
+
+
 def test_each_missing_upstream_is_told_once_a_model(tmp_path: Path) -> None:
     _, said, _ = told(tmp_path, {"models/a.sql": "from x.y, x.y as z"})
     assert said == "models/a.sql:1:6  main.a reads x.y, which doesn't exist ~3"

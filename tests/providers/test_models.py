@@ -436,8 +436,8 @@ def test_a_seed_that_changes_between_plan_and_build(models):
     file.write_text("id\n2\n")
     error = refused(build, models.open(), seed)
     assert isinstance(error, StalePlan)
-    assert error.message == "seed sales.a changed since the plan was made"
-    assert error.hint == "plan again"
+    assert error.message == "seeds/a.csv is no longer what seed sales.a was planned from"
+    assert error.hint == "plan again; to go back to an earlier state, first bring that version of the file back"
     assert error.where is not None
     assert error.where.path == file
     assert models.open().probe(seed) is Outcome.NOT_APPLIED

@@ -183,7 +183,9 @@ class ModelsProvider:
             raise ModelError(f"seed {snapshot.asset} can't be read: {error.strerror}", where=Where(path)) from error
         if not same:
             raise StalePlan(
-                f"seed {snapshot.asset} changed since the plan was made", where=Where(path), hint="plan again"
+                f"{snapshot.definition.path} is no longer what seed {snapshot.asset} was planned from",
+                where=Where(path),
+                hint="plan again; to go back to an earlier state, first bring that version of the file back",
             )
         return path, dict(seed.columns)
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlglot import Token, TokenType, exp
@@ -128,8 +129,14 @@ def _cut(statement: Statement, exact: bool = False) -> list[Word]:
         elif _is_literal(raw) or _is_key(tokens, i):
             found.append(Word(raw, raw, is_name=True))
         else:
-            found.extend([Word(w, w) for w in (raw if exact else raw.lower()).split()])
+            found += _plain(raw if exact else raw.lower())
     return found
+
+
+@lru_cache(maxsize=4096)
+def _plain(raw: str) -> tuple[Word, ...]:
+    """Keywords and signs; sqlglot takes ``group by`` for one token."""
+    return tuple(Word(w, w) for w in raw.split())
 
 
 def _is_literal(raw: str) -> bool:
@@ -137,6 +144,7 @@ def _is_literal(raw: str) -> bool:
     return raw[0] in "0123456789" or raw[-1] in "'\"`" or (raw[0] == "$" and len(raw) > 1)
 
 
+@lru_cache(maxsize=4096)
 def _identifier(raw: str, use: Use, dialect: str) -> Word:
     quoted = raw[0] in '"`['
     name = raw[1:-1] if quoted else raw

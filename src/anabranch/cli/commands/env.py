@@ -16,16 +16,12 @@ from anabranch.domain.commit import Environment
 from anabranch.domain.plan import Plan
 
 
-class Span(click.ParamType[timedelta]):
+def _span(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
     """A length of time."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        try:
-            return value if isinstance(value, timedelta) else span(str(value))
-        except ValueError as error:
-            self.fail(f"{error}: write it as 14d, 12h, 30m or 2w", param, ctx)
+    try:
+        return span(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(f"{error}: write it as 14d, 12h, 30m or 2w", context, parameter) from error
 
 
 @click.group("env", invoke_without_command=True, epilog="Example: anabranch env create what_if --from prod --ttl 3d")
@@ -103,7 +99,9 @@ def show(context: click.Context, env: str | None, *, as_json: bool) -> None:
 @command.command("create", epilog="Example: anabranch env create what_if --from prod --ttl 3d")
 @click.argument("env")
 @click.option("--from", "base", default=None, help="The environment to begin from; by default the trunk (prod).")
-@click.option("--ttl", type=Span(), default=None, help="How long it lives: 14d, 12h. Expired ones go with gc.")
+@click.option(
+    "--ttl", callback=_span, metavar="TIME", default=None, help="How long it lives: 14d, 12h. Expired ones go with gc."
+)
 @json_option
 @click.pass_context
 def create(context: click.Context, env: str, base: str | None, ttl: timedelta | None, *, as_json: bool) -> None:
