@@ -29,7 +29,17 @@ def asset(number: int) -> AssetName:
 
 assets = st.integers(0, 200).map(asset)
 snapshot_ids = st.integers(0, 9).map(lambda n: snapshot_id(str(n)))
-entries: st.SearchStrategy[Entries] = st.dictionaries(assets, snapshot_ids, max_size=120)
+few: st.SearchStrategy[Entries] = st.dictionaries(assets, snapshot_ids, max_size=40)
+
+
+@st.composite
+def many(draw: st.DrawFn) -> Entries:
+    """As many as fit in one leaf, about that, and far more; Hypothesis alone draws but few."""
+    count, step = draw(st.sampled_from([20, 31, 32, 33, 34, 60, 300])), draw(st.integers(1, 3))
+    return {**{asset(n * step): snapshot_id(str(n % 10)) for n in range(count)}, **draw(few)}
+
+
+entries: st.SearchStrategy[Entries] = few | many()
 
 
 @st.composite

@@ -264,6 +264,18 @@ def test_a_builder_without_signs_of_life_is_dead(site: Site):
     site.check()
 
 
+def test_nobody_takes_itself_for_dead(site: Site):
+    process = site.process(MODELS, hook=lambda moment, name: late(moment))
+
+    def late(moment: Moment) -> None:
+        if moment is Moment.BUILD:
+            site.clock.advance(seconds=31)
+            assert process.w.heal() == []
+
+    process.apply(PROD)
+    site.check()
+
+
 def test_whoever_was_taken_for_dead_publishes_nothing_that_was_cleaned_up(site: Site):
     site.process({"raw.u": SOURCE}).apply(PROD)
     gate = Gate("s.c")

@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 import pytest
 from tests.support.project import SOURCE, Model, Models, snapshots
-from tests.support.proxies import Crash, Doom, ProxyProvider, ProxyStore
+from tests.support.proxies import Crash, Disk, Doom, ProxyProvider, ProxyStore, VolatileStore
 from tests.support.site import FEATURE, OTHER, PROD, Process, Site, expected
 
 from anabranch.app.state import OPEN
@@ -84,13 +84,18 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def doomed(site: Site, command: Command, doom: Doom) -> Process:
+def doomed(site: Site, command: Command, doom: Doom, disk: Disk | None = None) -> Process:
     """A process that dies at some call."""
+
+    def wrap(store: Store) -> Store:
+        inner = cast(MemoryStore, store)
+        return cast(Store, VolatileStore(inner, doom, disk) if disk else ProxyStore(inner, doom))
+
     return site.process(
         command.models,
         author="doomed",
         retention=command.retention,
-        wrap=lambda store: cast(Store, ProxyStore(cast(MemoryStore, store), doom)),
+        wrap=wrap,
         providers={"memory": ProxyProvider(site.world, doom)},
     )
 
@@ -166,6 +171,30 @@ def test_a_crash_at_every_call(name: str):
             break
     assert len(calls) > 10
     assert at == len(calls) + 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_power_failure_at_every_call(name: str):
+    """What the store was not told to keep at once is gone; what the warehouse has committed stays."""
+    command = COMMANDS[name]
+    at = 0
+    while True:
+        at += 1
+        site = Site()
+        established(site, command.before)
+        disk, doom = Disk(site.store), Doom(at)
+        process = doomed(site, command, doom, disk)
+        try:
+            command.run(process)
+        except Crash:
+            assert doom.is_dead
+        disk.fail()
+        site.kill(process)
+        check_whole(site, command)
+        go_on(site, command, lambda s=site: s.process(command.models, retention=command.retention))  # type: ignore[misc]
+        check_nothing_is_left(site)
+        if not doom.is_dead:
+            break
 
 
 @pytest.mark.parametrize("name", ["apply in a new environment", "promote", "drop"])

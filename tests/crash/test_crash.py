@@ -11,8 +11,8 @@ from tests.crash import zygote
 
 PARTS = 2
 """Each scenario in so many tests, for as many processors."""
-MOST = int(os.environ.get("ANABRANCH_CRASH_CASES", "150"))
-"""Cases of a scenario, unless more of them follow something written; 100000 for all."""
+MORE = int(os.environ.get("ANABRANCH_CRASH_CASES", "12"))
+"""Cases of a scenario that are run besides those that differ from all others; 1000 for every single one."""
 
 pytestmark = pytest.mark.crash
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.crash
 @pytest.mark.parametrize("name", zygote.SCENARIOS)
 def test_a_command_that_dies_at_any_instant(name, part, record_property):
     done = subprocess.run(
-        [sys.executable, zygote.__file__, name, str(part), str(PARTS), str(MOST)],
+        [sys.executable, zygote.__file__, name, str(part), str(PARTS), str(MORE)],
         capture_output=True,
         text=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
@@ -38,20 +38,25 @@ def test_a_command_that_dies_at_any_instant(name, part, record_property):
     )
 
 
-def test_what_writes_is_never_sampled_away():
+def test_every_state_is_tried_whatever_is_left_out():
     events = [
         zygote.Event("store", "read", writes=False),
         zygote.Event("store", "swap", writes=True),
         zygote.Event("engine", "select", writes=False),
         zygote.Event("engine", "COMMIT", writes=True, seconds=0.1),
         zygote.Event("store", "read", writes=False),
+        zygote.Event("store", "swap", writes=True),
     ]
-    points = [(p.number, p.when) for p in zygote.points(events)]
-    assert points == [
+    cases = [(p.number, p.when) for p in zygote.points(events)]
+    assert cases == [
         (0, "before"),
         (1, "before"), (1, "after"),
         (2, "before"),
         (3, "before"), (3, "after"), (3, "in"), (3, "in"), (3, "in"),
         (4, "before"),
+        (5, "before"), (5, "after"),
     ]  # fmt: skip
-    assert zygote.states(events) == {0, 2, 4}
+    chosen = [(p.number, p.when) for p in zygote.choose(events, 0)]
+    assert chosen == [(0, "before"), (2, "before"), *[(3, "in")] * 3, (4, "before"), (5, "after")]
+    assert len(zygote.choose(events, 2)) == len(chosen) + 2
+    assert zygote.choose(events, 1000) == zygote.points(events)

@@ -5,21 +5,21 @@ that each case costs a fork: the scenario's project is prepared once, then copie
 
 1. A run that nobody stops counts the *events*: every call of the store, every statement that the engine gives to DuckDB,
    every closing of the database.
-2. For each event a copy is run that kills itself (SIGKILL) right before it; for each that writes, also right after it; for
-   each statement that writes, also some fractions of its time into it, from another thread.
+2. A copy is run that kills itself (SIGKILL) right before an event, right after one that writes, or, from another thread,
+   some fraction of the time into a statement that writes.
 3. What is left is looked at from outside: every environment's readers see wholly what was shown before or wholly what is
    shown after, and never more than the state's ref says. Then the same command is given again, and must lead to where the
    run that nobody stopped has led. Then all is collected that no environment reaches: exactly the rest is left.
 
-After an event that only reads the world is as before the next event, so that "before every event, after every one that
-writes" is every state there is.
+After an event that only reads the world is as before it, and right after one as right before the next. So the cases that
+differ are: before each event that follows one that writes, after the last, and within. They all are run; of the others,
+a few.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -535,9 +535,22 @@ def points(events: list[Event]) -> list[Point]:
     return found
 
 
-def states(events: list[Event]) -> set[int]:
-    """The events before which something was written since the event before: where the world differs."""
-    return {n for n in range(len(events)) if n == 0 or events[n - 1].writes}
+def choose(events: list[Event], more: int) -> list[Point]:
+    """All points at which the world differs from that at the point before: before every event that follows one that
+    writes, after the last, and within those that write. Of the others, ``more``, evenly."""
+    everything = points(events)
+    last = len(events) - 1
+    after_write = {n for n in range(len(events)) if n == 0 or events[n - 1].writes}
+
+    def differs(point: Point) -> bool:
+        if point.when == "before":
+            return point.number in after_write
+        return point.when == "in" or point.number == last
+
+    others = [p for p in everything if not differs(p)]
+    step = max(1, -(-len(others) // more)) if more else len(others) + 1
+    extra = set(others[step // 2 :: step])
+    return [p for p in everything if differs(p) or p in extra]
 
 
 def prepare(scenario: Scenario, folder: Path) -> None:
@@ -548,9 +561,8 @@ def prepare(scenario: Scenario, folder: Path) -> None:
         must(step(folder) == 0, "preparing failed")
 
 
-def main(name: str, part: int, of: int, most: int) -> dict[str, Any]:
-    """Runs every ``of``-th case, from the ``part``-th; at most about ``most`` of all cases, unless there are more at which
-    something was written."""
+def main(name: str, part: int, of: int, more: int) -> dict[str, Any]:
+    """Runs every ``of``-th of the chosen cases, from the ``part``-th; for ``more``, see :func:`choose`."""
     scenario = SCENARIOS[name]
     os.environ["GIT_AUTHOR_NAME"] = "Ada"
     os.environ["GIT_CEILING_DIRECTORIES"] = "/"
@@ -576,14 +588,7 @@ def main(name: str, part: int, of: int, most: int) -> dict[str, Any]:
             "new_refs": sure(lambda: refs(straight), log),
         }
         sure(lambda: check_end(straight, expected["new"], expected["new_refs"]), log)
-        everything = points(events)
-        needed = states(events)
-        must_run = [p for p in everything if p.when != "before" or p.number in needed]
-        others = [p for p in everything if p not in must_run]
-        keep = max(0, most - len(must_run))
-        if len(others) > keep:
-            others = random.Random(name).sample(others, keep)
-        chosen = sorted([*must_run, *others], key=lambda p: (p.number, p.when, p.fraction))
+        chosen = choose(events, more)
         failures, ended = [], 0
         for point in chosen[part::of]:
             case = top / "case"
@@ -606,7 +611,7 @@ def main(name: str, part: int, of: int, most: int) -> dict[str, Any]:
             "scenario": name,
             "events": len(events),
             "writes": sum(e.writes for e in events),
-            "cases": len(everything),
+            "cases": len(points(events)),
             "chosen": len(chosen),
             "run": len(chosen[part::of]),
             "ended_before_it_was_killed": ended,

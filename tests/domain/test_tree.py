@@ -218,6 +218,17 @@ def test_a_leaf_splits_when_it_is_full():
     assert len(trees.nodes([split])) > 1
 
 
+def test_a_branch_that_loses_entries_is_a_leaf_again():
+    trees = Nodes().fresh()
+    content = many(LEAF + 3)
+    tree = trees.build(content)
+    for name in list(content)[:3]:
+        del content[name]
+        tree = trees.patch(tree, [Change(name, None, None)])
+        assert tree == trees.build(content)
+    assert trees.nodes([tree]) == {tree}
+
+
 def test_what_is_made_again_is_written_again():
     """It may have been swept since it was read or made: whoever needs it says so by writing it."""
     nodes = Nodes()

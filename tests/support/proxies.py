@@ -37,6 +37,44 @@ class ProxyStore:
         return call
 
 
+class Disk:
+    """What of a store a power failure leaves: all that came before the last durable swap."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._contents = store._contents
+        self.sync()
+
+    def sync(self) -> None:
+        with self._contents.lock:
+            self._safe = [dict(kept) for kept in self._all()]
+
+    def _all(self) -> list[dict[Any, Any]]:
+        return [self._contents.objects, self._contents.written_at, self._contents.cells]
+
+    def fail(self) -> None:
+        with self._contents.lock:
+            for kept, safe in zip(self._all(), self._safe, strict=True):
+                kept.clear()
+                kept.update(safe)
+
+
+class VolatileStore(ProxyStore):
+    """A store whose every call passes, and which tells its disk what is durable."""
+
+    def __init__(self, store: MemoryStore, passing: Pass, disk: Disk) -> None:
+        super().__init__(store, passing)
+        self._disk = disk
+
+    def swap(
+        self, expect: Mapping[str, bytes | None], write: Mapping[str, bytes | None], *, durable: bool = True
+    ) -> bool:
+        self._passing("store.swap")
+        done = self._store.swap(expect, write, durable=durable)
+        if done and durable:
+            self._disk.sync()
+        return done
+
+
 class ProxyProvider(MemoryProvider):
     """A provider whose every call passes, and every moment within."""
 
