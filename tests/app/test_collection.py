@@ -11,6 +11,7 @@ from tests.support.site import FEATURE, OTHER, PROD, Process, Site, expected
 from anabranch.app import janitor, state
 from anabranch.app.janitor import GRACE
 from anabranch.app.state import OPEN, PHYSICAL, Physical, Stage
+from anabranch.domain.ids import PlanId, StepId
 from anabranch.domain.names import AssetName
 from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.providers.memory import MemoryProvider, Moment
@@ -311,6 +312,23 @@ def test_marks_of_environments_that_are_gone_go(site: Site, ann: Process):
     ann.apply(PROD)
     strict(site).gc()
     assert list(site.store.scan(state.VERIFIED)) == [state.VERIFIED + "prod"]
+
+
+def test_lines_without_a_journal_go(site: Site, ann: Process):
+    gate = Gate("s.new")
+    bob = site.process(CHANGED, hook=gate)
+    running = behind(lambda: bob.apply(FEATURE))
+    assert gate.began.wait(10)
+    lines = set(site.store.scan(state.LINE))
+    stale = {state.line(PlanId("gone"), None): b"begin", state.line(PlanId("gone"), StepId("x")): b"done"}
+    site.store.swap({}, stale)
+    ann.gc()
+    left = set(site.store.scan(state.LINE))
+    assert lines and lines <= left, "those of whoever is at work stay"
+    assert not left & set(stale)
+    gate.open.set()
+    running.result(10)
+    site.check()
 
 
 # -- expiry ------------------------------------------------------------------------------------------------------------

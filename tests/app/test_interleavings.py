@@ -17,6 +17,7 @@ from tests.support.site import FEATURE, OTHER, PROD, Process, Site
 
 from anabranch.app import builds
 from anabranch.app.apply import Applied
+from anabranch.app.holder import LIFETIME
 from anabranch.app.state import OPEN, State
 from anabranch.domain.commit import Action, history
 from anabranch.domain.ids import CommitId, SnapshotId
@@ -61,10 +62,15 @@ class Run:
         self.observer = self.site.state()
         self.known: dict[CommitId, Mapping[AssetName, str]] = {}
         self.looked = -1
+        self.silences = self.chance.choice([0, 0, 0, 3])
 
     # -- what anybody may see at any moment ------------------------------------------------------------------------
     def look(self) -> None:
-        """A reader's: each environment shows some commit's tree, whole."""
+        """A reader's: each environment shows some commit's tree, whole. Now and then nobody has shown a sign of life for
+        long: then each takes the others for dead, and they go on nevertheless."""
+        if self.silences and self.chance.random() < 0.01:
+            self.silences -= 1
+            self.site.clock.advance(seconds=LIFETIME + 1)
         world = self.site.world
         if world.changes == self.looked:
             return
@@ -157,9 +163,11 @@ class Run:
         number = self.chance.choice([2, 3])
         dying = self.chance.randrange(number) if self.chance.random() < 0.3 else None
         actors = {name: self.actor(name, n == dying) for n, name in enumerate(AUTHORS[:number])}
+        silent = self.silences > 0
         self.scheduler.run(actors)
+        self.silences = 0
         self.look()
-        self.check(died=dying is not None)
+        self.check(died=silent or dying is not None)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
     def check(self, *, died: bool) -> None:

@@ -108,6 +108,9 @@ Try 'anabranch apply --help' for help.
 
 Error: prod is protected and nobody can be asked: add --yes
 """)
+        said = anabranch("apply", "prod", "--json")
+        assert said.code == 2
+        assert said.json["error"]["message"] == "prod is protected and nobody can be asked: add --yes"
     applied.branch("feature")
     assert anabranch("apply").code == 0, "nobody is asked about one's own"
     with applied.unchanged():

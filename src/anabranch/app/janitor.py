@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from anabranch.app.heartbeat import Heartbeat
-from anabranch.app.state import JOURNALS, PHYSICAL, REF, VERIFIED, Physical, Stage, State
+from anabranch.app.state import JOURNALS, LINE, OPEN, PHYSICAL, REF, VERIFIED, Physical, Stage, State
 from anabranch.domain.commit import ancestors, decode_environment
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import AssetName
@@ -84,6 +84,7 @@ class Janitor:
                     heartbeat.discard(PHYSICAL + location)
                     self._forget(location)
         self._forget_verified(refs)
+        self._forget_lines()
         return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
 
     # -- what is kept ----------------------------------------------------------------------------------------------
@@ -148,6 +149,14 @@ class Janitor:
 
     def _forget_verified(self, refs: Collection[str]) -> None:
         stale = [k for k in self._state.store.scan(VERIFIED) if REF + k.removeprefix(VERIFIED) not in refs]
+        if stale:
+            self._state.store.swap({}, dict.fromkeys(stale))
+
+    def _forget_lines(self) -> None:
+        """Lines without a journal: of somebody who was taken for dead, went on, and then died."""
+        lines = self._state.store.scan(LINE)
+        opened = {k.removeprefix(OPEN) for k in self._state.store.scan(OPEN)}
+        stale = [k for k in lines if k.removeprefix(LINE).split("/")[0] not in opened]
         if stale:
             self._state.store.swap({}, dict.fromkeys(stale))
 

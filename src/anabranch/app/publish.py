@@ -160,6 +160,7 @@ class Publisher:
             try:
                 prepared = [stack.enter_context(context) for context in contexts]
             except AnabranchError:
+                self._opened(plan)
                 if self._state.store.read([key]).get(key) != target.cell:  # somebody was faster: it aimed at the past
                     return None
                 raise
