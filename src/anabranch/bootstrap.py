@@ -55,7 +55,7 @@ def open_workspace(
         providers={provider.name: provider},
         tables=provider,
         loader=open_loader(found, engine, provider.name),
-        rules=Rules(found.trunk, _branches(found), found.ttl, found.retention),
+        rules=Rules(found.trunk, _branches(found), found.ttl, found.retention, found.protected),
         here=Here(
             author=git.author(checkout.folder if checkout else None),
             branch=checkout.branch if checkout else None,

@@ -417,8 +417,7 @@ def test_what_a_plan_would_merge_with_may_be_cleaned_up_meanwhile(site: Site, bo
 
 def test_a_promotion_keeps_circumstances_that_changed_meanwhile(site: Site, bob: Process, cem: Process):
     plan = bob.w.plan_promote(FEATURE, OTHER)
-    cem.models = {**CEMS, "s.a": Model("2", ("raw.u",))}
-    cem.w.apply(cem.w.protect(cem.w.plan_apply(OTHER)))
+    site.process({**CEMS, "s.a": Model("2", ("raw.u",))}, author="cem", protected=[OTHER]).apply(OTHER)
     assert site.state().require(OTHER).protected
     bob.w.apply(plan)
     assert site.state().require(OTHER).protected

@@ -82,12 +82,14 @@ def test_an_undo_without_a_name_means_what_changed_last(site: Site):
     assert bob.w.latest() == PROD
 
 
-def test_an_environment_that_is_dropped_cannot_be_protected(site: Site):
-    process = site.process(MODELS)
+def test_a_protected_environment_is_not_dropped(site: Site):
+    process = site.process(MODELS, protected=[FEATURE])
     process.apply(PROD)
     process.create(FEATURE)
-    with pytest.raises(Refused):
-        process.w.protect(process.w.plan_drop(FEATURE))
+    with pytest.raises(Refused, match="protected"):
+        process.w.plan_drop(FEATURE)
+    with pytest.raises(Refused, match="protected"):
+        site.process(MODELS).w.plan_drop(FEATURE)  # another checkout, whose file doesn't say it
 
 
 # -- interrupted plans -------------------------------------------------------------------------------------------------

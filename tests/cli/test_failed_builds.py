@@ -94,7 +94,7 @@ def test_a_protected_environment_without_yes(applied, anabranch):
             said = anabranch(*arguments)
             assert said.code in (1, 2)
         said = anabranch("apply", "prod")
-        assert said.code == 2
+        assert said.code == 1
         assert said.out == ""
         assert applied.plain(said.err) == snapshot("""\
 prod @ <commit>
@@ -103,23 +103,39 @@ prod @ <commit>
   reuse   5 assets as they are
 
   1 to build, 5 reused
-Usage: anabranch apply [OPTIONS] [ENV]
-Try 'anabranch apply --help' for help.
-
-Error: prod is protected and nobody can be asked: add --yes
+✗ prod is protected, and nobody can be asked here
+  next: add --yes
 """)
         said = anabranch("apply", "prod", "--json")
-        assert said.code == 2
-        assert said.json["error"]["message"] == "prod is protected and nobody can be asked: add --yes"
+        assert said.code == 1
+        assert said.json["error"]["message"] == "prod is protected, and nobody can be asked here"
     applied.branch("feature")
     assert anabranch("apply").code == 0, "nobody is asked about one's own"
     with applied.unchanged():
         said = anabranch("promote")
-        assert said.code == 2
+        assert said.code == 1
     assert anabranch("promote", "--yes").code == 0
     with applied.unchanged():
-        assert anabranch("undo", "prod").code == 2
-        assert anabranch("restore", "prod", applied.heads()["prod"][:7]).code in (0, 2)
+        assert anabranch("undo", "prod").code == 1
+        assert anabranch("restore", "prod", applied.heads()["prod"][:7]).code in (0, 1)
+
+
+def test_an_environment_that_the_project_protects(applied, anabranch):
+    applied.replace("anabranch.yaml", "project: shop", "project: shop\nenvironments: {protected: [staging]}")
+    applied.branch("staging")
+    applied.replace("models/marts/top.sql", "LIMIT 1", "LIMIT 2")
+    assert anabranch("apply").code == 1, "also before it exists"
+    assert anabranch("apply", "--yes").code == 0
+    said = anabranch("env", "list", "--json").json
+    assert [(e["environment"], e["protected"]) for e in said] == [("prod", True), ("staging", True)]
+    with applied.unchanged():
+        said = anabranch("env", "drop", "staging", "--yes")
+        assert (said.code, said.err) == (1, "✗ staging is protected\n  next: it is never dropped\n")
+    applied.replace("anabranch.yaml", "environments: {protected: [staging]}", "")
+    applied.replace("models/marts/top.sql", "LIMIT 2", "LIMIT 3")
+    assert anabranch("apply").code == 1, "until it was applied without"
+    assert anabranch("apply", "--yes").code == 0
+    assert anabranch("env", "drop", "staging").code == 0
 
 
 # --- interrupted

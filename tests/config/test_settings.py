@@ -14,7 +14,7 @@ from anabranch.errors import ConfigError
 FULL = """\
 project: flights
 state: postgresql://${DB_USER}:${DB_PASSWORD:-nothing}@localhost/state
-environments: {trunk: live, branches: {main: live, release/1: live}, ttl: 14d, suffix: table}
+environments: {trunk: live, branches: {main: live, release/1: live}, protected: [qa], ttl: 14d, suffix: table}
 retention: 2w
 warehouse: {engine: duckdb, database: f.duckdb, schema: Core, workers: 3, patience: 5s, settings: {threads: 2}}
 sources:
@@ -43,6 +43,7 @@ def test_all_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(write(tmp_path, FULL))
     assert found.project == "flights"
     assert found.state == "postgresql://ada:nothing@localhost/state"
+    assert found.protected == {"qa"}
     assert (found.trunk, found.branches) == ("live", {"main": "live", "release/1": "live"})
     assert (found.ttl, found.retention, found.suffix) == (timedelta(days=14), timedelta(weeks=2), Suffix.TABLE)
     assert (found.warehouse.database, found.warehouse.schema, found.warehouse.workers) == ("f.duckdb", "core", 3)

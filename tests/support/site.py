@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -87,6 +87,7 @@ class Site:
         branch: str | None = None,
         retention: timedelta = timedelta(days=30),
         ttl: timedelta | None = None,
+        protected: Collection[EnvironmentName] = (),
         hook: Hook = nothing,
         workers: int = 4,
         transactions: bool = True,
@@ -110,7 +111,7 @@ class Site:
                 providers=opened,
                 tables=opened["memory"],
                 loader=MemoryLoader(models or {}),
-                rules=Rules(PROD, BRANCHES, ttl, retention),
+                rules=Rules(PROD, BRANCHES, ttl, retention, protected),
                 here=Here(author, branch, branch is not None),
                 now=self.clock.now,
                 explain=unexplained,

@@ -103,7 +103,9 @@ class Planning:
         if there is not None:
             before = self._tree(there)
             expires_at = max(filter(None, (there.expires_at, setting.expires_at)), default=None)
-            settings = replace(there, branch=there.branch or setting.branch, expires_at=expires_at)
+            settings = replace(
+                there, branch=there.branch or setting.branch, expires_at=expires_at, protected=setting.protected
+            )
             head: CommitId | None = there.head
             parents: tuple[CommitId, ...] = (there.head,)
             source = None

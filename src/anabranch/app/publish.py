@@ -251,5 +251,5 @@ def _settings(plan: Plan, target: Target) -> Environment | None:
         there,
         branch=there.branch or wanted.branch,
         expires_at=wanted.expires_at if plan.action is Action.APPLY else there.expires_at,
-        protected=there.protected or wanted.protected,
+        protected=wanted.protected if plan.action is Action.APPLY else there.protected,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from anabranch.domain.names import AssetName, EnvironmentName, environment_for_b
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError, Refused
+from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 
@@ -40,6 +40,12 @@ class Rules:
     branches: Mapping[str, EnvironmentName] = field(default_factory=dict)
     ttl: timedelta | None = None
     retention: timedelta = timedelta(days=30)
+    protected: Collection[EnvironmentName] = ()
+    """Besides the trunk: they change only when the user says so, never expire and are never dropped."""
+
+    def protects(self, name: EnvironmentName) -> bool:
+        """The trunk, or one that the project names."""
+        return name == self.trunk or name in self.protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ class Workspace:
     def is_protected(self, name: EnvironmentName) -> bool:
         """Whether it changes only when the user says so."""
         there = self.state.environment(name)
-        return name == self.rules.trunk or (there is not None and there.protected)
+        return self.rules.protects(name) or (there is not None and there.protected)
 
     # -- plans -----------------------------------------------------------------------------------------------------
     def project(self) -> Project:
@@ -155,7 +161,7 @@ class Workspace:
         return self._planning.create(name, start, self._setting(name, ttl or self.rules.ttl), self._now())
 
     def _setting(self, name: EnvironmentName, ttl: timedelta | None) -> Setting:
-        if name == self.rules.trunk:
+        if self.rules.protects(name):
             return Setting(self._branch_of(name), self.here.author, None, protected=True)
         return Setting(self._branch_of(name), self.here.author, self._now() + ttl if ttl else None)
 
@@ -164,8 +170,8 @@ class Workspace:
         return self._planning.promote(self.state.require(source), self.state.require(into))
 
     def plan_drop(self, name: EnvironmentName) -> Plan:
-        """Raises ``Refused`` for the trunk."""
-        return self._planning.drop(self.state.require(name))
+        """Raises ``Refused`` for a protected one."""
+        return self._planning.drop(replace(self.state.require(name), protected=self.is_protected(name)))
 
     def plan_undo(self, name: EnvironmentName) -> Plan:
         """Takes the last change back."""
@@ -248,7 +254,7 @@ class Workspace:
     def _expired(self) -> list[Environment]:
         now = self._now()
         found = self.state.environments().values()
-        return [e for e in found if e.is_expired(now) and not e.protected and e.name != self.rules.trunk]
+        return [e for e in found if e.is_expired(now) and not e.protected and not self.rules.protects(e.name)]
 
     def release(self) -> None:
         """Gives the providers' files and locks back; they are opened again when needed."""
@@ -310,9 +316,3 @@ class Workspace:
         entries = self.state.trees.entries(tree)
         found = self.state.snapshots(list(entries.values()))
         return {asset: found[i] for asset, i in entries.items()}
-
-    def protect(self, plan: Plan) -> Plan:
-        """The plan with its environment protected (the trunk always is)."""
-        if plan.settings is None:
-            raise Refused("an environment that is dropped can't be protected")
-        return replace(plan, settings=replace(plan.settings, protected=True))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from anabranch.app import events
+from anabranch.errors import Refused
 
 if TYPE_CHECKING:
     from anabranch.app.workspace import Workspace
@@ -57,11 +58,11 @@ def heal(w: Workspace) -> None:
 
 
 def confirm(w: Workspace, name: EnvironmentName, question: str, *, yes: bool) -> None:
-    """Asks where a protected environment is about to change. Raises ``UsageError`` where nobody can be asked."""
+    """Asks where a protected environment is about to change. Raises ``Refused`` where nobody can be asked."""
     if yes or not w.is_protected(name):
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise click.UsageError(f"{name} is protected and nobody can be asked: add --yes")
+        raise Refused(f"{name} is protected, and nobody can be asked here", hint="add --yes")
     w.release()  # others may use the warehouse while somebody thinks
     click.confirm(question, abort=True, err=True)
 

@@ -59,6 +59,7 @@ class Settings:
     trunk: EnvironmentName = TRUNK
     branches: Mapping[str, EnvironmentName] = field(default_factory=dict)
     ttl: timedelta | None = None
+    protected: frozenset[EnvironmentName] = frozenset()
     suffix: Suffix = Suffix.SCHEMA
     retention: timedelta = timedelta(days=30)
     warehouse: Warehouse = field(default_factory=Warehouse)
@@ -98,7 +99,7 @@ def load(root: Path) -> Settings:
 
 
 def _environments(settings: Settings, value: Value) -> Settings:
-    found = value.section({"trunk", "branches", "ttl", "suffix"})
+    found = value.section({"trunk", "branches", "protected", "ttl", "suffix"})
     branches = (
         {name: _environment(target) for name, _, target in found["branches"].items()} if "branches" in found else {}
     )
@@ -107,6 +108,7 @@ def _environments(settings: Settings, value: Value) -> Settings:
         trunk=_environment(found["trunk"]) if "trunk" in found else settings.trunk,
         branches=branches,
         ttl=found["ttl"].span() if "ttl" in found else None,
+        protected=frozenset(_environments_named(found["protected"])) if "protected" in found else frozenset(),
         suffix=Suffix(found["suffix"].choice([s.value for s in Suffix])) if "suffix" in found else settings.suffix,
     )
 
@@ -160,8 +162,12 @@ def _schema(value: Value) -> str:
     return value.text().lower()
 
 
-def _environment(value: Value) -> EnvironmentName:
+def _environment(value: Value, text: str | None = None) -> EnvironmentName:
     try:
-        return environment_name(value.text())
+        return environment_name(value.text() if text is None else text)
     except InvalidName as error:
         value.fail(error.message, error.hint)
+
+
+def _environments_named(value: Value) -> list[EnvironmentName]:
+    return [_environment(value, text) for text in value.texts()]

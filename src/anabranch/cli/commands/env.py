@@ -54,7 +54,7 @@ def list_(context: click.Context, *, as_json: bool) -> None:
             f"changed {ago(datetime.fromisoformat(str(d['changed_at'])), now)}",
             e.owner,
             _ahead(e, d),
-            _expiry(e, now),
+            _expiry(e, now, protected=bool(d["protected"])),
         )
         for e, d in zip(found, described, strict=True)
     ]
@@ -144,7 +144,7 @@ def _as_dict(w: Workspace, environment: Environment) -> dict[str, object]:
         "created_at": environment.created_at.isoformat(),
         "changed_at": commit.at.isoformat(),
         "expires_at": environment.expires_at.isoformat() if environment.expires_at else None,
-        "protected": environment.protected,
+        "protected": w.is_protected(environment.name),
         "assets": w.state.trees.count(commit.tree),
         "differs_from_trunk": differ,
     }
@@ -156,8 +156,8 @@ def _ahead(environment: Environment, described: dict[str, object]) -> str:
     return total if differ is None else f"{total}, {differ} differ from the trunk"
 
 
-def _expiry(environment: Environment, now: datetime) -> str:
-    if environment.protected:
+def _expiry(environment: Environment, now: datetime, *, protected: bool) -> str:
+    if protected:
         return "protected"
     if environment.expires_at is None:
         return ""
