@@ -309,6 +309,30 @@ def test_stopping_ends_the_waiting_for_another_process(path):
         assert isinstance(outcome[0], WarehouseBusy)
 
 
+def test_a_stop_reaches_all_though_one_session_ends_just_then(path):
+    """It is told to those that were open when it began; one of them may be gone by the time that it is its turn."""
+    engine = DuckDBEngine(made(path))
+    with engine.session() as gone, engine.session() as slow:
+        gone._cursor.close()
+        outcome: list[WarehouseError | None] = []
+
+        def work() -> None:
+            try:
+                slow.query("SELECT max(hash(a.range + b.range)) FROM range(1000000) AS a, range(1000000) AS b")
+            except WarehouseError as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        for _ in range(100):
+            engine.interrupt()
+            thread.join(0.1)
+            if not thread.is_alive():
+                break
+        assert isinstance(outcome[0], StatementFailed)
+    engine.close()
+
+
 def test_one_thread_cannot_read_and_write_at_once(path):
     engine = DuckDBEngine(made(path), patience=60)
     began = time.monotonic()

@@ -414,7 +414,8 @@ class DuckDBEngine:
     def interrupt(self) -> None:
         self._stops += 1  # without the lock, which whoever waits for another process holds
         for cursor in list(self._cursors):
-            with _errors(self.place), contextlib.suppress(StatementFailed):
+            # one that was closed just now has nothing to stop
+            with contextlib.suppress(StatementFailed, WarehouseUnavailable), _errors(self.place):
                 cursor.interrupt()
 
     def close(self) -> None:

@@ -130,6 +130,8 @@ def _cut(statement: Statement, exact: bool = False) -> list[Word]:
             found.append(Word(raw, raw, is_name=True))
         else:
             found += _plain(raw if exact else raw.lower())
+    if end > 0 and _has_odd_space(text[end:]):
+        found.append(_ODD_SPACE)
     return found
 
 
