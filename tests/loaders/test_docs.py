@@ -55,7 +55,8 @@ def test_the_examples_are_a_project(project: NativeLoader) -> None:
     }
     assert found.assets[AssetName("shop.daily")].keys == ("day", "country")
     assert found.assets[AssetName("shop.rates")].keys == ("currency",)
-    assert found.notes == ("cron isn't used: a model is refreshed when it is asked for (shop.daily)",)
+    assert found.notes == ()
+    assert found.assets[AssetName("shop.daily")].properties["cron"] == "@daily"
 
 
 def test_the_error_is_as_shown(project: NativeLoader) -> None:

@@ -205,11 +205,11 @@ def told(root: Path, files: dict[str, str | bytes], **settings: object) -> tuple
             "did you mean seeds/regions.csv?",
         ),
         (
-            {"models/x.sql": "MODEL (\n  kind SCD_TYPE_2 (unique_key id)\n); select 1 as x"},
+            {"models/x.sql": "MODEL (\n  kind MANAGED\n); select 1 as x"},
             ModelError,
             "main.x",
-            "models/x.sql:2:8  kind SCD_TYPE_2 isn't supported yet ~10",
-            "declare the table under sources: in anabranch.yaml, and keep loading it as now",
+            "models/x.sql:2:8  kind MANAGED isn't supported yet ~7",
+            "FULL builds the same rows",
         ),
     ],
 )

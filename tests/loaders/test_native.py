@@ -226,10 +226,10 @@ def test_seed_settings(tmp_path: Path) -> None:
 
 
 def test_notes_are_told_once(tmp_path: Path) -> None:
-    files = {f"models/m{i}.sql": f"MODEL (cron '@daily'); select {i} as x" for i in range(5)}
+    files = {f"models/m{i}.sql": f"MODEL (gateway x); select {i} as x" for i in range(5)}
     files["models/f.sql"] = "from 'x.csv'"
     assert loader(tmp_path, files).load().notes == (
-        "cron isn't used: a model is refreshed when it is asked for (main.m0, main.m1, main.m2 and 2 more)",
+        "gateway isn't used: a project has one warehouse (main.m0, main.m1, main.m2 and 2 more)",
         "reads files outside the environment, whose changes aren't seen (main.f)",
     )
 

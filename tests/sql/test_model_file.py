@@ -57,14 +57,12 @@ FROM raw.orders, customers;
         "owner": "data_team",
         "key": "id,line",
         "tags": "core,daily load",
+        "cron": "@daily",
     }
     assert model.query == '/* the query */\nSELECT id, line AS "Line", 1 + 1 AS two\nFROM raw.orders, customers'
     assert model.reads == (Read("raw.orders", 19, 6, 10), Read("main.customers", 19, 18, 9, bare=True))
     assert model.columns == ("id", "Line", "two")
-    assert model.notes == (
-        "cron isn't used: a model is refreshed when it is asked for",
-        "audits aren't run yet",
-    )
+    assert model.notes == ("audits aren't run yet",)
     assert model.enabled
     assert model.seed is None
 
@@ -181,22 +179,33 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (name a.b)\nselect 1", "a semicolon is missing after the header", "1:16+1", "end it with );"),
         ("MODEL (name);\nselect 1", "name has no value", "1:8+4", None),
         ("MODEL (name a.b,\n  ownr x);\nselect 1", "a model has no property ownr", "2:3+4", "did you mean owner?"),
-        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp and those of SQLMesh"),
+        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp, cron, start, end, interval_unit, partitioned_by and those of SQLMesh"),
         ("MODEL (name a.b, name c.d); select 1", "name is said twice", "1:18+4", None),
         ("MODEL (name a b); select 1", "name takes a name, not a b", "1:13+3", None),
         ("MODEL (name @x.y); select 1", "name takes a name, not @x.y", "1:13+4", None),
         ("MODEL ('x' y); select 1", "'x' doesn't fit here", "1:8+3", None),
         ("MODEL (enabled maybe); select 1", "enabled is true or false, not maybe", "1:16+5", None),
         ("MODEL (kind FUL); select 1", "there is no kind FUL", "1:13+3", "did you mean FULL?"),
-        ("MODEL (kind X); select 1", "there is no kind X", "1:13+1", "kinds are FULL, VIEW, SEED, EMBEDDED"),
+        ("MODEL (kind X); select 1", "there is no kind X", "1:13+1", "kinds are FULL, VIEW, SEED, EMBEDDED, INCREMENTAL_BY_TIME_RANGE, INCREMENTAL_BY_UNIQUE_KEY, INCREMENTAL_BY_PARTITION, INCREMENTAL_UNMANAGED, SCD_TYPE_2, SCD_TYPE_2_BY_TIME, SCD_TYPE_2_BY_COLUMN"),
         ("MODEL (name a.b, kind EXTERNAL); select 1", "an EXTERNAL model isn't a file here", "1:23+8", "declare the table under sources: in anabranch.yaml, and delete the file"),
         (
-            "MODEL (\n  name a.b,\n  kind INCREMENTAL_BY_TIME_RANGE (time_column ds)\n);\nselect 1",
-            "kind INCREMENTAL_BY_TIME_RANGE isn't supported yet",
-            "3:8+25",
-            "FULL builds the same rows, all of them each time",
+            "MODEL (\n  name a.b,\n  kind MANAGED\n);\nselect 1",
+            "kind MANAGED isn't supported yet",
+            "3:8+7",
+            "FULL builds the same rows",
         ),
-        ("MODEL (kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns [a])); select 1", "kind SCD_TYPE_2_BY_COLUMN isn't supported yet", "1:13+20", "declare the table under sources: in anabranch.yaml, and keep loading it as now"),
+        ("MODEL (kind SCD_TYPE_2_BY_COLUMN (unique_key id)); select 1", "SCD_TYPE_2_BY_COLUMN needs columns", "1:13+36", "write kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns *)"),
+        ("MODEL (kind SCD_TYPE_2); select 1", "SCD_TYPE_2 needs a unique_key", "1:13+10", "write kind SCD_TYPE_2 (unique_key id)"),
+        ("MODEL (kind INCREMENTAL_BY_TIME_RANGE, start '2024-01-01'); select 1", "INCREMENTAL_BY_TIME_RANGE needs a time_column", "1:13+25", "write kind INCREMENTAL_BY_TIME_RANGE (time_column ds)"),
+        ("MODEL (kind INCREMENTAL_BY_TIME_RANGE (time_column ds)); select 1", "INCREMENTAL_BY_TIME_RANGE needs a start", "1:1+1", "say from which day on it has rows: start '2024-01-01'"),
+        ("MODEL (kind INCREMENTAL_BY_PARTITION); select 1", "INCREMENTAL_BY_PARTITION needs partitioned_by", "1:1+1", "name the columns whose values tell partitions apart"),
+        ("MODEL (kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, uniqe x)); select 1", "INCREMENTAL_BY_UNIQUE_KEY has no setting uniqe", "1:55+5", "did you mean unique_key?"),
+        ("MODEL (kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, lookback x)); select 1", "lookback is a whole number, 0 or more, not x", "1:64+1", "write a number"),
+        ("MODEL (kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, batch_size 0)); select 1", "batch_size is a whole number, 1 or more, not 0", "1:66+1", "write a number"),
+        ("MODEL (cron '0 0 30 2 *'); select 1", "cron '0 0 30 2 *' can't be used: bad day-of-month", "1:13+12", "write it as '0 7 * * *' or '@daily'"),
+        ("MODEL (cron '* *'); select 1", "cron '* *' can't be used: wrong number of fields", "1:13+5", "write it as '0 7 * * *' or '@daily'"),
+        ("MODEL (interval_unit dya); select 1", "there is no interval_unit dya", "1:22+3", "did you mean day?"),
+        ("MODEL (start soon); select 1", "start 'soon' is not a date", "1:14+4", "write a date: '2024-01-01'"),
         ("MODEL (dialect snowflake); select 1", "the model is written for snowflake, the warehouse speaks duckdb", "1:16+9", "write it for duckdb, and drop dialect"),
         ("MODEL (blueprints ((a := 1))); select 1", "blueprints aren't supported", "1:8+10", "write one file a model"),
         ("MODEL (kind SEED); ", "a SEED needs the path of its file", "1:13+4", "write kind SEED (path '../seeds/name.csv')"),

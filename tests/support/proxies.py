@@ -9,7 +9,7 @@ from typing import Any
 
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
-from anabranch.ports.provider import Built, Decide, Prepared
+from anabranch.ports.provider import NO_WORK, Built, Decide, Prepared, Swap, Work
 from anabranch.providers.memory import MemoryProvider, Moment, World
 from anabranch.stores.memory import MemoryStore
 
@@ -85,9 +85,9 @@ class ProxyProvider(MemoryProvider):
     def _at(self, moment: Moment, name: str) -> None:
         self._passing(f"world.{moment.value} {name}")
 
-    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         self._passing(f"build {snapshot.asset}")
-        return super().build(snapshot, inputs)
+        return super().build(snapshot, inputs, work)
 
     def probe(self, snapshot: Snapshot) -> Any:
         self._passing(f"probe {snapshot.asset}")
@@ -98,9 +98,9 @@ class ProxyProvider(MemoryProvider):
         super().check(environment, added)
 
     @contextmanager
-    def prepare(self, environment: EnvironmentName, decide: Decide) -> Iterator[Any]:
+    def prepare(self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()) -> Iterator[Any]:
         self._passing(f"prepare {environment}")
-        with super().prepare(environment, decide) as prepared:
+        with super().prepare(environment, decide, swaps) as prepared:
             yield ProxyPrepared(prepared, self._passing)
             self._passing(f"leave {environment}")
 

@@ -12,7 +12,7 @@ the ref had moved, else back, which means forgetting it, for nothing was visible
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,14 +21,18 @@ from anabranch.app.builds import Builder, Report
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.publish import Published, Publisher
-from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, OpenPlan, Physical, Stage, State
+from anabranch.app.staging import Stager
+from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, OpenPlan, Physical, Stage, State
 from anabranch.domain.commit import decode_environment
-from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.ids import CommitId, PlanId, TreeId
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Plan, Verb
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, BuildFailed, NotFound, Refused, StalePlan
-from anabranch.ports.provider import Provider
+from anabranch.ports.provider import Provider, Swap
+
+WAITING = 0.2
+"""Seconds between looks at somebody else's refresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Applier:
             heartbeat.add(OPEN + plan.id)
             try:
                 report = self._build(plan, heartbeat)
-                published = self._publisher.publish(plan, self._now())
+                published = self._publisher.publish(plan, self._now(), self._stage(plan))
             except Exception:
                 self._give_up(plan)
                 raise
@@ -93,7 +97,7 @@ class Applier:
         """Closes the journal; after a commit that failed, first sets all providers right, as the ref is now."""
         if self._state.progress(plan.id).published:
             try:
-                self._publisher.carry_forward(plan.environment, {p.provider for p in plan.points})
+                self._publisher.carry_forward(plan)
             except AnabranchError:  # the next command does it
                 return
         self._state.close_plan(plan.id)
@@ -105,9 +109,13 @@ class Applier:
         reused = [snapshots[d.after].location for d in plan.decisions if d.verb is Verb.REUSE and d.after]
         guard, inherited = self._inherited(plan)
         locations = {location for location in reused if location} | inherited
+        moving = {snapshots[s.snapshot].location for s in plan.moving}
+        locations |= moving
+        self._free(moving)
         now = self._state.store.now()
         body = OpenPlan(plan, self._state.holder.token, now).encode()
         keys = [JOURNALS, *guard, *(PHYSICAL + location for location in sorted(locations))]
+        keys += [REFRESHING + location for location in sorted(moving)]
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             if any(seen.get(key) != cell for key, cell in guard.items()):
@@ -116,10 +124,33 @@ class Applier:
                 cell = seen.get(PHYSICAL + location)
                 if cell is None or Physical.decode(location, cell).stage is not Stage.BUILT:
                     return None
-            return {JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
+            if any(REFRESHING + location in seen for location in moving):
+                return None
+            write: dict[str, bytes | None] = {REFRESHING + location: plan.id.encode() for location in moving}
+            return {**write, JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
 
         if not self._state.swap(change, keys):
             raise StalePlan("something that the plan reuses was cleaned up since it was made", hint="plan again")
+
+    def _free(self, locations: Collection[str]) -> None:
+        """Waits for those who refresh any of ``locations``. Forgets those who are gone."""
+        told = False
+        while True:
+            held = self._state.store.read([REFRESHING + location for location in sorted(locations)])
+            plans = self._state.open_plans()
+            over = {key: cell for key, cell in held.items() if cell.decode() not in plans}
+            if over:
+                self._state.store.swap(over, dict.fromkeys(over))
+            if len(over) == len(held):
+                return
+            at_it = next(plans[PlanId(c.decode())] for k, c in held.items() if k not in over)
+            if self._state.is_dead(at_it.holder, at_it.seen):
+                self.end(at_it)
+                continue
+            if not told:
+                self._listen(events.Waiting(f"data of {at_it.plan.environment}", describe(at_it.holder)))
+                told = True
+            time.sleep(WAITING)
 
     def _inherited(self, plan: Plan) -> tuple[dict[str, bytes | None], set[str]]:
         """What a new environment has from the one that it begins from: that one's ref, which keeps it; or, where it has
@@ -149,6 +180,12 @@ class Applier:
             ) from error
         return report
 
+    def _stage(self, plan: Plan) -> Sequence[Swap]:
+        if not plan.refreshes and not plan.returns:
+            return ()
+        inputs = Inputs(self._state, plan.tree, views=True)
+        return Stager(self._state, self._providers, plan, inputs.of, self._listen).run()
+
     # -- interrupted plans -----------------------------------------------------------------------------------------
     def interrupted(self) -> list[OpenPlan]:
         """Journals whose process is gone."""
@@ -166,7 +203,7 @@ class Applier:
         plan = found.plan
         forward = self._state.progress(plan.id).published
         if forward:
-            self._publisher.carry_forward(plan.environment, {p.provider for p in plan.points})
+            self._publisher.carry_forward(plan)
         self._disown(plan)
         self._state.close_plan(plan.id)
         self._listen(events.Healed(plan.environment, plan.action.value, forward))
@@ -221,11 +258,12 @@ class Applier:
 
 
 class Inputs:
-    """Finds what a snapshot reads, in one tree; through embedded models, also what they read."""
+    """Finds what a snapshot reads, in one tree; through embedded models (and views), also what they read."""
 
-    def __init__(self, state: State, tree: TreeId) -> None:
+    def __init__(self, state: State, tree: TreeId, *, views: bool = False) -> None:
         self._state = state
         self._tree = tree
+        self._through = {Kind.EMBEDDED, Kind.VIEW} if views else {Kind.EMBEDDED}
 
     def get(self, asset: AssetName) -> Snapshot | None:
         identifier = self._state.trees.get(self._tree, asset)
@@ -245,6 +283,6 @@ class Inputs:
                     f"{snapshot.asset} reads {asset}, which isn't in the environment", asset=snapshot.asset
                 )
             found[asset] = upstream
-            if not upstream.is_physical:
+            if upstream.kind in self._through:
                 stack.extend(upstream.upstreams)
         return found

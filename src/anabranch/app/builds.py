@@ -7,8 +7,7 @@ a claim waits while its holder lives; if it died, what stands at the location is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -16,17 +15,17 @@ from enum import Enum, auto
 from anabranch.app import events
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
-from anabranch.app.state import PHYSICAL, Physical, Stage, State, line
+from anabranch.app.scheduling import in_order
+from anabranch.app.state import CONTENT, PHYSICAL, Physical, Stage, State, line
+from anabranch.domain.content import first
 from anabranch.domain.ids import StepId
 from anabranch.domain.journal import Mark, Outcome
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Build, Plan
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, OutcomeUnknown
-from anabranch.ports.provider import Built, Provider
+from anabranch.ports.provider import Built, Provider, Work
 
-STOPPING = 0.05
-"""Seconds between two requests to stop."""
 POLL = (0.02, 0.5)
 """Seconds between looks at another's claim: at first, and at most."""
 
@@ -79,74 +78,35 @@ class Builder:
             KeyboardInterrupt: after what ran was stopped and given up cleanly.
         """
         builds = {b.id: b for b in self._plan.builds}
-        open_needs = {i: {n for n in b.needs if n in builds} for i, b in builds.items()}
-        readers: dict[StepId, list[StepId]] = {i: [] for i in builds}
-        for i, needs in open_needs.items():
-            for n in needs:
-                readers[n].append(i)
-        outcome: dict[StepId, bool | AnabranchError] = {}
-        skipped: dict[StepId, AssetName] = {}
-        ready = [i for i, needs in open_needs.items() if not needs]
-        workers = max((p.workers for p in self._providers.values()), default=1)
-        running: dict[Future[bool], StepId] = {}
+
+        def broke(step: StepId, error: AnabranchError) -> None:
+            self._listen(events.BuildBroke(builds[step].asset, error))
+
+        def skipped(step: StepId, because: StepId) -> None:
+            self._listen(events.BuildSkipped(builds[step].asset, builds[because].asset))
+
         with ExitStack() as stack:
             for provider in sorted({b.provider for b in builds.values()}):
                 stack.enter_context(self._providers[provider].opened())
-            pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix="anabranch-build"))
-            try:
-                while ready or running:
-                    while ready and len(running) < 2 * workers:
-                        i = ready.pop(0)
-                        running[pool.submit(self._build, builds[i])] = i
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        i = running.pop(future)
-                        error = future.exception()
-                        if error is not None and not isinstance(error, AnabranchError):
-                            raise error
-                        outcome[i] = error if error is not None else future.result()
-                        if error is not None:
-                            self._listen(events.BuildBroke(builds[i].asset, error))
-                            self._skip(i, builds[i].asset, builds, readers, skipped)
-                            continue
-                        for reader in readers[i]:
-                            open_needs[reader].discard(i)
-                            if not open_needs[reader] and reader not in skipped:
-                                ready.append(reader)
-            except BaseException:
-                self._stop(pool, running)
-                raise
+            outcome = in_order(
+                {i: b.needs for i, b in builds.items()},
+                lambda step: self._build(builds[step]),
+                workers=max((p.workers for p in self._providers.values()), default=1),
+                broke=broke,
+                skipped=skipped,
+                stop=self._stop,
+            )
         return Report(
-            tuple(builds[i].asset for i, o in outcome.items() if o is True),
-            tuple(builds[i].asset for i, o in outcome.items() if o is False),
-            tuple((builds[i].asset, o) for i, o in outcome.items() if isinstance(o, AnabranchError)),
-            tuple((builds[i].asset, because) for i, because in skipped.items()),
+            tuple(builds[i].asset for i, o in outcome.done.items() if o),
+            tuple(builds[i].asset for i, o in outcome.done.items() if not o),
+            tuple((builds[i].asset, error) for i, error in outcome.failed.items()),
+            tuple((builds[i].asset, builds[because].asset) for i, because in outcome.skipped.items()),
         )
 
-    def _stop(self, pool: Executor, running: Collection[Future[bool]]) -> None:
-        """Stops what runs: again and again, for a build that is between two statements begins the next."""
+    def _stop(self) -> None:
         self._stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        begun = [future for future in running if not future.cancelled()]  # the others are never done
-        while wait(begun, timeout=STOPPING).not_done:
-            for provider in self._providers.values():
-                provider.interrupt()
-
-    def _skip(
-        self,
-        failed: StepId,
-        because: AssetName,
-        builds: Mapping[StepId, Build],
-        readers: Mapping[StepId, list[StepId]],
-        skipped: dict[StepId, AssetName],
-    ) -> None:
-        stack = list(readers[failed])
-        while stack:
-            i = stack.pop()
-            if i not in skipped:
-                skipped[i] = because
-                self._listen(events.BuildSkipped(builds[i].asset, because))
-                stack.extend(readers[i])
+        for provider in self._providers.values():
+            provider.interrupt()
 
     # -- one build -------------------------------------------------------------------------------------------------
     def _build(self, step: Build) -> bool:
@@ -214,7 +174,9 @@ class Builder:
                     hint=f"look at {snapshot.location}, drop it if it isn't whole, and run the command again",
                 )
         self._listen(events.BuildBegan(step.asset))
-        return provider.build(snapshot, self._inputs(snapshot))
+        previous = self._state.snapshots([step.previous])[step.previous] if step.previous else None
+        work = Work(step.spans, self._plan.now, in_doubt, self._plan.partial, previous)
+        return provider.build(snapshot, self._inputs(snapshot), work)
 
     def _end(self, step: Build, key: str, mark: Mark, built: Built | None, *, clean: bool = True) -> bool:
         """Ends claim and journal line together; False where the claim is somebody else's by now. ``clean``: a build
@@ -231,6 +193,12 @@ class Builder:
                 left = replace(given_up, stage=Stage.BUILT, built=built, at=self._state.store.now()).encode()
             elif found.stage is Stage.CONDEMNED or not clean:  # what stands there isn't to be trusted
                 left = replace(given_up, stage=Stage.CONDEMNED).encode()
-            return {key: left, line(self._plan.id, step.id): mark.value.encode()}
+            write = {key: left, line(self._plan.id, step.id): mark.value.encode()}
+            content = built.content if built is not None else None
+            if built is not None and content is None and self._plan.partial:  # a preview of what it reads, at least
+                content = first((), float(self._plan.now), partial=True)
+            if content is not None:
+                write[CONTENT + location] = content.encode().encode()
+            return write
 
         return self._state.swap(change, [key], durable=False)

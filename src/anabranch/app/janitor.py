@@ -12,15 +12,29 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from anabranch.app.heartbeat import Heartbeat
-from anabranch.app.state import JOURNALS, LINE, OPEN, PHYSICAL, REF, VERIFIED, Physical, Stage, State
+from anabranch.app.state import (
+    CONTENT,
+    JOURNALS,
+    LINE,
+    OPEN,
+    PHYSICAL,
+    REF,
+    REFRESHING,
+    VERIFIED,
+    Physical,
+    Stage,
+    State,
+)
 from anabranch.domain.commit import ancestors, decode_environment
+from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import AssetName
 from anabranch.domain.retention import retained
 from anabranch.domain.snapshot import Snapshot
-from anabranch.ports.provider import Provider
+from anabranch.ports.provider import Provider, Refreshes
 
 GRACE = 24 * 3600.0
 """Seconds that an unreachable object is kept: longer than any plan waits between its making and its opening."""
@@ -66,9 +80,9 @@ class Janitor:
                     is_open = True
                 elif self._condemn(cells, expect):
                     break
-            return self._drop(cells, refs)
+            return self._drop(cells, refs, now - self._retention)
 
-    def _drop(self, cells: Mapping[str, Physical], refs: Collection[str]) -> Garbage:
+    def _drop(self, cells: Mapping[str, Physical], refs: Collection[str], since: datetime) -> Garbage:
         garbage = self._garbage(cells, 0)
         by_provider: dict[str, list[str]] = {}
         owners = self._snapshots(cells.values())
@@ -85,6 +99,7 @@ class Janitor:
                     self._forget(location)
         self._forget_verified(refs)
         self._forget_lines()
+        self._forget_generations(since)
         return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
 
     # -- what is kept ----------------------------------------------------------------------------------------------
@@ -143,7 +158,7 @@ class Janitor:
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
-            return {key: None} if mine else None
+            return {key: None, CONTENT + location: None} if mine else None
 
         self._state.swap(change, [key])
 
@@ -159,6 +174,21 @@ class Janitor:
         stale = [k for k in lines if k.removeprefix(LINE).split("/")[0] not in opened]
         if stale:
             self._state.store.swap({}, dict.fromkeys(stale))
+
+    def _forget_generations(self, since: datetime) -> None:
+        """Earlier data that nobody has seen since then, and what was computed for refreshes that came to nothing."""
+        keep: dict[str, dict[str, Collection[int]]] = {}
+        cells = self._state.store.scan(CONTENT)
+        owners = self._snapshots([p for k, p in self._state.all_physical().items() if CONTENT + k in cells])
+        for key, cell in cells.items():
+            location = key.removeprefix(CONTENT)
+            content, _ = Content.decode(cell).retained(since.timestamp())
+            guard = {key: cell, REFRESHING + location: None}  # whoever refreshes it now is left alone
+            if location in owners and self._state.store.swap(guard, {key: content.encode().encode()}):
+                kept = [n for n, g in content.generations.items() if g.parent is not None]
+                keep.setdefault(owners[location].provider, {})[location] = kept
+        for name, numbers in sorted(keep.items()):
+            cast(Refreshes, self._providers[name]).discard(numbers)
 
     def _garbage(self, cells: Mapping[str, Physical], objects: int) -> Garbage:
         owners = self._snapshots(cells.values())

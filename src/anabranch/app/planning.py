@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
 from anabranch.app.apply import Inputs
 from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.refreshing import Returning, due
 from anabranch.app.state import State
-from anabranch.domain import planner
+from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
-from anabranch.domain.ids import CommitId, PlanId, SnapshotId, TreeId
+from anabranch.domain.graph import order
+from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
+from anabranch.domain.intervals import Span
 from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.plan import Decision, Plan, Reason, Requirement, Verb
-from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.domain.plan import Build, Decision, Plan, Reason, Refresh, Requirement, Step, Verb
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.domain.tree import EMPTY
 from anabranch.errors import MergeConflict, NotFound, Refused, WarehouseBusy
 from anabranch.ports.loader import Project
@@ -57,6 +60,8 @@ class _Aim:
     inspection: Inspection = field(default_factory=Inspection)
     check: bool = True
     explain: bool = False
+    window: Span | None = None
+    """Only this part of the time is built, as a preview."""
 
 
 class Planning:
@@ -70,12 +75,14 @@ class Planning:
         trunk: EnvironmentName,
         author: str,
         explain: planner.Explain,
+        now: Callable[[], datetime],
     ) -> None:
         self._state = state
         self._providers = providers
         self._trunk = trunk
         self._author = author
         self._explain = explain
+        self._now = now
         self._inspector = Inspector(state, providers)
 
     # -- one for each use case -------------------------------------------------------------------------------------
@@ -88,11 +95,13 @@ class Planning:
         *,
         merged: bool = False,
         explain: bool = False,
+        window: Span | None = None,
     ) -> Plan:
         """The environment shall be what the project's files say.
 
         ``merged``: the user says that the trunk's changes are in these files, so that what both sides changed is
-        resolved as it stands in them. With ``explain``, changed definitions are compared.
+        resolved as it stands in them. With ``explain``, changed definitions are compared. ``window``: models with
+        intervals are built for this part of their time only; a promotion, or a run, completes them.
 
         Raises:
             Refused: ``merged``, but a file is as it was before the trunk changed it.
@@ -121,7 +130,7 @@ class Planning:
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,
-                source=source, notes=notes, inspection=self._inspect(there), explain=explain,
+                source=source, notes=notes, inspection=self._inspect(there), explain=explain, window=window,
             )
         )  # fmt: skip
 
@@ -233,6 +242,8 @@ class Planning:
         if aim.reason is not None:
             decisions = [self._because(d, aim.reason) for d in decisions]
         unchecked = self._check(aim, decisions, snapshots) if aim.check else None
+        now = self._now()
+        decisions, moving, lost = self._move(aim, decisions, snapshots, now)
         repairs = tuple(sorted({d.asset for d in aim.inspection.drifts if d.asset and d.asset not in drifted}))
         behind = any(d.fault is Fault.BEHIND for d in aim.inspection.drifts)
         moves = bool(decisions or repairs or behind) or aim.head is None or aim.settings is None
@@ -241,6 +252,11 @@ class Planning:
         )  # what was taken in is recorded, even where nothing else changes
         moves = moves or aim.action is Action.UNDO  # which also takes back a change of nothing, to get past it
         inputs = Inputs(self._state, aim.after)
+        steps = planner.steps(
+            decisions, snapshots, aim.environment, self._providers if moves else (), inputs.get, drifted
+        )
+        before = {d.asset: d.before for d in decisions}
+        work = [_worked(s, snapshots, before, now, aim.window) if isinstance(s, Build) else s for s in steps]
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=aim.action,
@@ -250,17 +266,62 @@ class Planning:
             tree=aim.after,
             parents=aim.parents,
             decisions=tuple(decisions),
-            steps=planner.steps(
-                decisions, snapshots, aim.environment, self._providers if moves else (), inputs.get, drifted
-            ),
+            steps=(*moving, *work),
             total=self._state.trees.count(aim.after),
             settings=aim.settings,
             author=self._author,
             message=aim.message,
             restores=aim.restores,
             repairs=repairs + tuple(sorted(drifted)),
-            notes=aim.notes + self._notes(aim, decisions, unchecked),
+            notes=aim.notes + lost + self._notes(aim, decisions, unchecked),
+            now=intervals.seconds(now),
+            partial=aim.window is not None,
         )
+
+    def _move(
+        self, aim: _Aim, decisions: list[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime
+    ) -> tuple[list[Decision], list[Step], tuple[str, ...]]:
+        """The data that moves with the definitions: previews that are completed, earlier generations that come back.
+        With the decisions that say so, and notes on what can't."""
+        if aim.restores is not None and aim.settings is not None:
+            entries = self._state.trees.entries(aim.after)
+            found = self._state.snapshots(list(entries.values()))
+            returns, lost = Returning(self._state).steps(
+                aim.settings, aim.restores, {a: found[i] for a, i in entries.items()}
+            )
+            known = {d.asset for d in decisions}
+            told = [
+                Decision(r.asset, r.snapshot, r.snapshot, Verb.RETURN, Reason.RESTORED, "its data as it was")
+                for r in returns
+                if r.asset not in known
+            ]
+            return sorted([*decisions, *told], key=lambda d: d.asset), list(returns), tuple(lost)
+        if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
+            return decisions, [], ()
+        return self._completed(decisions, snapshots, now)
+
+    def _completed(
+        self, decisions: Collection[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime
+    ) -> tuple[list[Decision], list[Step], tuple[str, ...]]:
+        """Previews among what is reused are completed first."""
+        reused = {d.asset: snapshots[d.after] for d in decisions if d.verb is Verb.REUSE and d.after}
+        contents = self._state.contents([s.location for s in reused.values() if s.is_physical])
+        steps: dict[AssetName, Refresh] = {}
+        for asset in order({a: list(s.upstreams) for a, s in reused.items()}):
+            snapshot = reused.get(asset)
+            content = contents.get(snapshot.location) if snapshot else None
+            if snapshot is None or content is None or not content.partial:
+                continue
+            spans = due(snapshot, content, now, ignore_cron=True) or ()
+            needs = tuple(steps[u].id for u in snapshot.upstreams if u in steps)
+            identifier = StepId(f"refresh:{asset}")
+            steps[asset] = Refresh(identifier, snapshot.provider, asset, snapshot.id, spans, needs)
+        partial = "was a preview, completed first"
+        told = [
+            replace(d, verb=Verb.REFRESH, reason=Reason.PARTIAL, because=partial) if d.asset in steps else d
+            for d in decisions
+        ]
+        return told, list(steps.values()), ()
 
     def _drifted(self, aim: _Aim) -> dict[AssetName, SnapshotId]:
         found: dict[AssetName, SnapshotId] = {}
@@ -366,3 +427,24 @@ class Planning:
             hint=f"bring {into.name}'s code in, then rehearse again:"
             f" git merge main && anabranch apply{' --merged' if both else ''} && anabranch promote",
         )
+
+
+def _worked(
+    step: Build,
+    snapshots: Mapping[SnapshotId, Snapshot],
+    before: Mapping[AssetName, SnapshotId | None],
+    now: datetime,
+    window: Span | None,
+) -> Build:
+    """A build with what it fills, and what it carries over."""
+    snapshot, was = snapshots[step.snapshot], before.get(step.asset)
+    if snapshot.kind in HISTORY:
+        carries = was is not None and was != step.snapshot and snapshots[was].kind in HISTORY
+        return replace(step, previous=was if carries else None)
+    if snapshot.kind not in INCREMENTAL:
+        return step
+    said = schedule.read(snapshot.properties)
+    wanted = said.wanted(now)
+    if window is not None:
+        wanted = max(wanted[0], said.unit.floor(window[0])), min(wanted[1], said.unit.ceil(window[1]))
+    return replace(step, spans=intervals.normal([wanted]))

@@ -8,14 +8,15 @@ a commit that *fails* takes the ref back, and all providers with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anabranch.app import events
-from anabranch.app.state import OPEN, REF, VERIFIED, State, line
+from anabranch.app.state import CONTENT, OPEN, PHYSICAL, REF, VERIFIED, Physical, State, line
 from anabranch.domain.commit import Action, Commit, Environment, decode_environment, encode_environment
+from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, SnapshotId, TreeId
 from anabranch.domain.journal import Mark
 from anabranch.domain.merge import Conflict, merge
@@ -24,7 +25,7 @@ from anabranch.domain.plan import Plan
 from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import AnabranchError, StalePlan
-from anabranch.ports.provider import Decide, Move, Provider, Shown
+from anabranch.ports.provider import Decide, Move, Provider, Shown, Swap
 
 EXACT = frozenset({Action.UNDO, Action.RESTORE, Action.DROP})
 """Actions that mean one very state: any movement makes their plans stale."""
@@ -46,6 +47,17 @@ class Target:
     environment: Environment | None
     cell: bytes | None
     tree: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What a swap does to a location: the generation that was current, and the cells before and after."""
+
+    swap: Swap
+    was: int
+    shall: Content
+    before: Mapping[str, bytes | None]
+    after: Mapping[str, bytes | None]
 
 
 class Publisher:
@@ -108,26 +120,45 @@ class Publisher:
         what = f": {', '.join(c.asset for c in list(conflicts)[:5])}" if conflicts else ""
         return StalePlan(f"{name} moved on to @ {environment.head[:7]} ({who}){what}", hint=hint)
 
-    def publish(self, plan: Plan, now: datetime) -> Published:
-        """See the module's text.
+    def publish(self, plan: Plan, now: datetime, swaps: Sequence[Swap] = ()) -> Published:
+        """See the module's text. ``swaps``: generations that become visible with it.
 
         Raises:
             StalePlan: somebody was faster, with an asset that the plan touches.
         """
         while True:
             target = self.result(plan)
-            commit = self._commit(plan, target, now)
-            published = self._try(plan, target, commit)
+            moved = self._moved(swaps)
+            commit = self._commit(plan, target, now, {k: (m.was, m.shall.current) for k, m in moved.items()})
+            published = self._try(plan, target, commit, moved)
             if published is not None:
                 return published
 
-    def _commit(self, plan: Plan, target: Target, now: datetime) -> Commit | None:
+    def _moved(self, swaps: Sequence[Swap]) -> dict[str, _Moved]:
+        """What swaps do, by location. Nobody else moves these: the plan holds them."""
+        locations = [s.snapshot.location for s in swaps]
+        contents = self._state.contents(locations)
+        cells = self._state.store.read([*(CONTENT + k for k in locations), *(PHYSICAL + k for k in locations)])
+        found: dict[str, _Moved] = {}
+        for each in swaps:
+            location = each.snapshot.location
+            before = {key: cells.get(key) for key in (CONTENT + location, PHYSICAL + location)}
+            after: dict[str, bytes | None] = {CONTENT + location: each.content.encode().encode()}
+            cell = cells.get(PHYSICAL + location)
+            if each.built is not None and cell is not None:
+                after[PHYSICAL + location] = replace(Physical.decode(location, cell), built=each.built).encode()
+            found[location] = _Moved(each, contents[location].current, each.content, before, after)
+        return found
+
+    def _commit(
+        self, plan: Plan, target: Target, now: datetime, refreshed: Mapping[str, tuple[int, int]]
+    ) -> Commit | None:
         """None where the environment's state is one that there is a commit of."""
         if plan.settings is None:
             return None
         parents = (target.environment.head, *plan.parents[1:]) if target.environment else plan.parents
         before = self._state.commit(parents[0]).tree if parents else None
-        if before == target.tree and plan.action is not Action.UNDO and len(parents) < 2:
+        if before == target.tree and plan.action is not Action.UNDO and len(parents) < 2 and not refreshed:
             return None
         height = 1 + max((c.height for c in self._state.commits(parents).values()), default=0)
         commit = Commit(
@@ -141,11 +172,12 @@ class Publisher:
             plan.message,
             plan.id,
             plan.restores,
+            refreshed,
         )
         self._state.keep((), [commit])
         return commit
 
-    def _try(self, plan: Plan, target: Target, commit: Commit | None) -> Published | None:
+    def _try(self, plan: Plan, target: Target, commit: Commit | None, moved: Mapping[str, _Moved]) -> Published | None:
         head: CommitId | None = None
         if plan.settings is not None:
             head = commit.id if commit else target.environment.head if target.environment else plan.parents[0]
@@ -156,7 +188,8 @@ class Publisher:
         began = time.perf_counter()
         with ExitStack() as stack:
             decide = {p.provider: self._decide(p.provider, lambda: shall, plan.repairs) for p in plan.points}
-            contexts = (self._providers[p].prepare(plan.environment, d) for p, d in decide.items())
+            swaps = {p: [m.swap for m in moved.values() if m.swap.snapshot.provider == p] for p in decide}
+            contexts = (self._providers[p].prepare(plan.environment, d, swaps[p]) for p, d in decide.items())
             try:
                 prepared = [stack.enter_context(context) for context in contexts]
             except AnabranchError:
@@ -167,18 +200,23 @@ class Publisher:
             write: dict[str, bytes | None] = {key: will, journal: Mark.PUBLISHED.value.encode()}
             if will is None:
                 write[VERIFIED + plan.environment] = None
-            if not self._state.store.swap({key: target.cell, OPEN + plan.id: self._opened(plan)}, write):
+            expect = {key: target.cell, OPEN + plan.id: self._opened(plan)}
+            for each in moved.values():
+                write.update(each.after)
+                expect.update(each.before)
+            if not self._state.store.swap(expect, write):
                 return None
             try:
-                for each in prepared:
-                    each.commit()
+                for ready in prepared:
+                    ready.commit()
             except Exception:  # the journal goes on saying "published": who showed it already must be set right
-                self._state.store.swap({key: will}, {key: target.cell})
+                back = {k: cell for each in moved.values() for k, cell in each.before.items()}
+                self._state.store.swap({key: will}, {**back, key: target.cell})
                 raise
         seconds = time.perf_counter() - began
-        moved = sum(p.moved for p in prepared)
-        self._listen(events.Pointed(plan.environment, moved, seconds, gone=will is None))
-        return Published(head, moved, seconds)
+        pointed = sum(p.moved for p in prepared)
+        self._listen(events.Pointed(plan.environment, pointed, seconds, gone=will is None))
+        return Published(head, pointed, seconds)
 
     def _opened(self, plan: Plan) -> bytes:
         """The journal's own cell: whoever was taken for dead and ended meanwhile publishes nothing, for what it built
@@ -218,12 +256,17 @@ class Publisher:
             return self._state.trees.diff(EMPTY, after)
         return changes
 
-    def carry_forward(self, name: EnvironmentName, providers: Collection[str]) -> None:
-        """Makes ``providers`` show what ``name``'s ref says: what an interrupted publication left undone."""
-        for provider in sorted(providers):
-            self._carry_forward(name, provider)
+    def carry_forward(self, plan: Plan) -> None:
+        """Makes the providers show what the ref of the plan's environment says, and hold what the store says of the
+        generations: what an interrupted publication left undone."""
+        moving = self._state.snapshots([s.snapshot for s in plan.moving]).values()
+        contents = self._state.contents([s.location for s in moving])
+        swaps = [Swap(s, contents[s.location]) for s in moving if s.location in contents]
+        for provider in sorted({p.provider for p in plan.points}):
+            own = [s for s in swaps if s.snapshot.provider == provider]
+            self._carry_forward(plan.environment, provider, own)
 
-    def _carry_forward(self, name: EnvironmentName, provider: str) -> None:
+    def _carry_forward(self, name: EnvironmentName, provider: str, swaps: Collection[Swap]) -> None:
         decide = self._decide(provider, lambda: self._current(name), ())
         is_behind = False
 
@@ -233,8 +276,8 @@ class Publisher:
             is_behind = shown != move.shown
             return move
 
-        with self._providers[provider].prepare(name, look) as prepared:
-            if is_behind:
+        with self._providers[provider].prepare(name, look, swaps) as prepared:
+            if is_behind or swaps:
                 prepared.commit()
 
     def _current(self, name: EnvironmentName) -> Shown | None:

@@ -8,6 +8,8 @@ cell                         what it says
 ``line/PLAN/STEP``           its journal: the latest mark of a step (no step: of the plan)
 ``physical/LOCATION``        what stands at a location: being built (by whom), built, or condemned
 ``journals``                 changes whenever a journal is opened
+``content/LOCATION``         its generations: which is current, and what each holds
+``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
 """
@@ -24,6 +26,7 @@ from anabranch.domain import commit as commits
 from anabranch.domain import plan_codec
 from anabranch.domain import snapshot as snapshots
 from anabranch.domain.commit import Commit, Environment
+from anabranch.domain.content import Content, first
 from anabranch.domain.ids import CommitId, ObjectId, PlanId, SnapshotId, StepId, TreeId, canonical
 from anabranch.domain.journal import Entry, Mark, Progress, replay
 from anabranch.domain.names import EnvironmentName
@@ -35,6 +38,7 @@ from anabranch.ports.provider import Built
 from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
+CONTENT, REFRESHING = "content/", "refresh/"
 
 
 class Stage(StrEnum):
@@ -175,6 +179,14 @@ class State:
         """Of those that hold a finished build, what it made."""
         return {k: p.built for k, p in self.physical(locations).items() if p.stage is Stage.BUILT and p.built}
 
+    def contents(self, locations: Collection[str]) -> dict[str, Content]:
+        """Of those whose generations are recorded; where there is no record, a finished build is generation 0."""
+        cells = self.store.read([CONTENT + location for location in locations])
+        found = {k.removeprefix(CONTENT): Content.decode(v) for k, v in cells.items()}
+        rest = self.physical([location for location in locations if location not in found])
+        found.update({location: first((), p.at) for location, p in rest.items() if p.stage is Stage.BUILT})
+        return found
+
     # -- journals --------------------------------------------------------------------------------------------------
     def open_plans(self) -> dict[PlanId, OpenPlan]:
         found = (OpenPlan.decode(data) for data in self.store.scan(OPEN).values())
@@ -196,6 +208,8 @@ class State:
     def close_plan(self, plan: PlanId) -> None:
         """Ends a journal; nothing of it is needed any more."""
         cells = dict.fromkeys([OPEN + plan, *self.store.scan(f"{LINE}{plan}/")])
+        held = self.store.scan(REFRESHING)
+        cells.update(dict.fromkeys(k for k, v in held.items() if v == plan.encode()))
         self.store.swap({}, cells)
 
     def swap(

@@ -11,9 +11,11 @@ from anabranch.app.apply import Applied, Applier
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.planning import Planning, Setting
+from anabranch.app.refreshing import Refreshing, Restatement
 from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
 from anabranch.domain.ids import CommitId
+from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
@@ -97,7 +99,8 @@ class Workspace:
         self._providers = providers
         self._now = now
         self._inspector = Inspector(state, providers)
-        self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain)
+        self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
+        self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
         self._applier = Applier(state, providers, now, listen)
         self._janitor = Janitor(state, providers, rules.retention)
 
@@ -150,10 +153,31 @@ class Workspace:
         """The project's files. Raises ``ModelError``."""
         return self.loader.load()
 
-    def plan_apply(self, name: EnvironmentName, *, merged: bool = False, explain: bool = False) -> Plan:
+    def plan_apply(
+        self,
+        name: EnvironmentName,
+        *,
+        merged: bool = False,
+        explain: bool = False,
+        window: Span | None = None,
+    ) -> Plan:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
         setting = self._setting(name, self.rules.ttl)
-        return self._planning.apply(name, self.project(), setting, self._now(), merged=merged, explain=explain)
+        return self._planning.apply(
+            name, self.project(), setting, self._now(), merged=merged, explain=explain, window=window
+        )
+
+    def plan_run(
+        self,
+        name: EnvironmentName,
+        *,
+        only: Collection[AssetName] | None = None,
+        ignore_cron: bool = False,
+        restate: Restatement | None = None,
+    ) -> Plan:
+        """What the environment's data lacks by now. Raises ``NotFound``, ``Refused``."""
+        there = self.state.require(name)
+        return self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from anabranch.app.workspace import Workspace
     from anabranch.domain.names import EnvironmentName
 
+FAR = 253402300800
+"""The end of the year 9999, in seconds since 1970."""
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for machines.")
@@ -65,6 +67,22 @@ def confirm(w: Workspace, name: EnvironmentName, question: str, *, yes: bool) ->
         raise Refused(f"{name} is protected, and nobody can be asked here", hint="add --yes")
     w.release()  # others may use the warehouse while somebody thinks
     click.confirm(question, abort=True, err=True)
+
+
+def span_of(start: str | None, end: str | None) -> tuple[int, int] | None:
+    """The span between two dates that the user gave, the last day included. Raises ``UsageError``."""
+    from anabranch.domain import schedule
+
+    if start is None and end is None:
+        return None
+    try:
+        begin = schedule.day(start) if start else 0
+        last = schedule.last_day(end) if end else FAR
+    except ValueError as error:
+        raise click.UsageError(f"--start and --end take dates such as 2024-01-31: {error}") from error
+    if begin >= last:
+        raise click.UsageError(f"--end {end} lies before --start {start}")
+    return begin, last
 
 
 def emit(value: object) -> None:

@@ -34,7 +34,7 @@ def lines(plan: Plan, *, explain: bool = False, everything: bool = False) -> lis
     if len(shown) < len(decisions):
         found.append(f"  … and {len(decisions) - len(shown):,} more (--all shows them)")
     rest = plan.total - sum(1 for d in plan.decisions if d.after is not None)
-    if rest and decisions:
+    if rest and decisions and plan.action is not Action.RUN:
         found.append(f"  {click.style('reuse', fg='cyan')}   {count(rest, 'asset')} as they are")
     if plan.repairs:
         found.append(f"  {click.style('mend', fg='yellow')}    {count(len(plan.repairs), 'asset')} changed by hand")
@@ -50,10 +50,18 @@ def summary(plan: Plan) -> str:
         return (
             f"{count(plan.total or len(plan.decisions), 'pointer')} removed; what only it reaches goes with the next gc"
         )
+    if plan.is_empty and plan.action is Action.RUN:
+        return "nothing is due"
     if plan.is_empty:
         return f"nothing to do: {count(plan.total, 'asset')} as they should be"
     tally = plan.tally()
+    if plan.action is Action.RUN:
+        return f"{count(tally[Verb.REFRESH], 'model')} to refresh"
     parts = [f"{tally[Verb.BUILD]:,} to build", f"{tally[Verb.REUSE]:,} reused"]
+    if tally[Verb.REFRESH]:
+        parts.append(f"{tally[Verb.REFRESH]:,} completed")
+    if tally[Verb.RETURN]:
+        parts.append(f"{tally[Verb.RETURN]:,} with earlier data")
     if tally[Verb.DEFINE]:
         parts.append(f"{tally[Verb.DEFINE]:,} defined")
     if tally[Verb.DESCRIBE]:

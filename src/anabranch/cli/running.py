@@ -40,7 +40,7 @@ def run_plan(
             for line in plans.lines(plan, everything=everything):
                 click.echo(line, err=True)
         confirm(w, plan.environment, "Go on?", yes=yes)
-        reporter.begin(len(plan.builds))
+        reporter.begin(len(plan.builds) + len(plan.refreshes))
         try:
             applied = w.apply(plan)
         finally:

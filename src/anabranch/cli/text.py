@@ -13,6 +13,8 @@ from anabranch.domain.plan import Verb
 COLOURS = {
     Verb.BUILD: "green",
     Verb.REUSE: "cyan",
+    Verb.REFRESH: "green",
+    Verb.RETURN: "cyan",
     Verb.DEFINE: "cyan",
     Verb.DESCRIBE: "yellow",
     Verb.REMOVE: "yellow",

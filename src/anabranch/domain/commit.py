@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ class Action(StrEnum):
     PROMOTE = "promote"
     UNDO = "undo"
     RESTORE = "restore"
+    RUN = "run"
     DROP = "drop"
     """Never in a commit: a dropped environment has no head."""
 
@@ -43,6 +44,8 @@ class Commit:
     plan: PlanId | None = None
     restores: CommitId | None = None
     """The commit whose state an undo or a restore brought back."""
+    refreshed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """The locations whose data it moved on (or back): from which generation to which, by number."""
 
     @property
     def lineage(self) -> tuple[CommitId, ...]:
@@ -98,6 +101,7 @@ def encode(commit: Commit) -> bytes:
             "message": commit.message,
             "plan": commit.plan,
             "restores": commit.restores,
+            **({"refreshed": {k: list(v) for k, v in commit.refreshed.items()}} if commit.refreshed else {}),
         }
     )
 
@@ -108,6 +112,7 @@ def decode(data: bytes) -> Commit:
     raw["parents"] = tuple(raw["parents"])
     raw["action"] = Action(raw["action"])
     raw["at"] = datetime.fromisoformat(raw["at"])
+    raw["refreshed"] = {k: (before, after) for k, (before, after) in raw.get("refreshed", {}).items()}
     return Commit(**raw)
 
 

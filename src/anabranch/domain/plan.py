@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from anabranch.domain.commit import Action, Environment
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
+from anabranch.domain.intervals import Spans
 from anabranch.domain.names import AssetName, EnvironmentName
 
 
@@ -20,6 +21,10 @@ class Verb(StrEnum):
     """It was built before, by whomever; only the pointer moves."""
     DEFINE = "define"
     """Nothing physical is needed (a source, an embedded model)."""
+    REFRESH = "refresh"
+    """Same definition, later data: its next generation is computed, and swapped in under the same name."""
+    RETURN = "return"
+    """Same definition, an earlier generation of its data."""
     DESCRIBE = "describe"
     """Same data; only what is said about it changes."""
     REMOVE = "remove"
@@ -34,6 +39,9 @@ class Reason(StrEnum):
     DESCRIBED = "described"
     REMOVED = "removed"
     DRIFTED = "drifted"
+    DUE = "due"
+    PARTIAL = "partial"
+    """It was built for a part of its time, as a preview."""
     RESTORED = "restored"
 
 
@@ -61,6 +69,33 @@ class Build:
     """The builds that must be done before."""
     again: bool = False
     """What stands there isn't what was built: it is replaced."""
+    spans: Spans = ()
+    """Of a model with intervals, what is filled."""
+    previous: SnapshotId | None = None
+    """The version that it takes the place of, where something is carried over from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Compute the next generation of what stands at a snapshot's location. All of a plan's become visible together."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    spans: Spans
+    needs: tuple[StepId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Bring an earlier generation of a location back, ``to`` by number."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +108,7 @@ class Point:
     """After all builds."""
 
 
-Step = Build | Point
+Step = Build | Refresh | Return | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +146,27 @@ class Plan:
     """Assets whose pointer drifted and is set again, changed or not."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know before it runs."""
+    now: int = 0
+    """The moment that queries take for the present, in seconds since 1970."""
+    partial: bool = False
+    """What it builds are previews, of a part of the time."""
 
     @property
     def builds(self) -> tuple[Build, ...]:
         return tuple(s for s in self.steps if isinstance(s, Build))
+
+    @property
+    def refreshes(self) -> tuple[Refresh, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Refresh))
+
+    @property
+    def returns(self) -> tuple[Return, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Return))
+
+    @property
+    def moving(self) -> tuple[Refresh | Return, ...]:
+        """The steps that move the data of a location on, or back."""
+        return (*self.refreshes, *self.returns)
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from anabranch.domain.commit import Action, decode_environment, encode_environment
 from anabranch.domain.ids import canonical
-from anabranch.domain.plan import Build, Decision, Plan, Point, Reason, Requirement, Step, Verb
+from anabranch.domain.intervals import Spans
+from anabranch.domain.plan import Build, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
 
 
 def encode(plan: Plan) -> bytes:
@@ -31,6 +32,8 @@ def encode(plan: Plan) -> bytes:
             "restores": plan.restores,
             "repairs": list(plan.repairs),
             "notes": list(plan.notes),
+            "now": plan.now,
+            "partial": plan.partial,
         }
     )
 
@@ -56,17 +59,33 @@ def decode(data: bytes) -> Plan:
         restores=raw["restores"],
         repairs=tuple(raw["repairs"]),
         notes=tuple(raw["notes"]),
+        now=raw.get("now", 0),
+        partial=raw.get("partial", False),
     )
 
 
 def _encode_step(step: Step) -> list[object]:
     if isinstance(step, Build):
-        return ["build", step.id, step.provider, step.asset, step.snapshot, list(step.needs), step.again]
+        more = [list(step.needs), step.again, step.spans, step.previous]
+        return ["build", step.id, step.provider, step.asset, step.snapshot, *more]
+    if isinstance(step, Refresh):
+        return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
+    if isinstance(step, Return):
+        return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
     return ["point", step.id, step.provider, step.environment]
 
 
 def _decode_step(raw: list[Any]) -> Step:
     if raw[0] == "build":
-        _, identifier, provider, asset, snapshot, needs, again = raw
-        return Build(identifier, provider, asset, snapshot, tuple(needs), again)
+        _, identifier, provider, asset, snapshot, needs, again, spans, previous = raw
+        return Build(identifier, provider, asset, snapshot, tuple(needs), again, _spans(spans), previous)
+    if raw[0] == "refresh":
+        _, identifier, provider, asset, snapshot, spans, needs = raw
+        return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
+    if raw[0] == "return":
+        return Return(*raw[1:])
     return Point(*raw[1:])
+
+
+def _spans(raw: list[list[int]]) -> Spans:
+    return tuple((begin, end) for begin, end in raw)

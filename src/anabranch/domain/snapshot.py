@@ -25,10 +25,44 @@ class Kind(StrEnum):
     """A table that Anabranch doesn't build."""
     EMBEDDED = "embedded"
     """A query that its readers contain; nothing physical."""
+    BY_TIME_RANGE = "incremental_by_time_range"
+    """A table, filled span of time by span of time."""
+    BY_UNIQUE_KEY = "incremental_by_unique_key"
+    """A table, whose rows are replaced by key."""
+    BY_PARTITION = "incremental_by_partition"
+    """A table, whose partitions are replaced as wholes."""
+    UNMANAGED = "incremental_unmanaged"
+    """A table, to which rows are added."""
+    SCD_TYPE_2_BY_TIME = "scd_type_2_by_time"
+    """The history of a query's rows, told by a column that says when a row changed."""
+    SCD_TYPE_2_BY_COLUMN = "scd_type_2_by_column"
+    """The history of a query's rows, told by comparing columns."""
 
 
-PHYSICAL = frozenset({Kind.FULL, Kind.VIEW, Kind.SEED})
+PHYSICAL = frozenset(Kind) - {Kind.EXTERNAL, Kind.EMBEDDED}
 """The kinds of which Anabranch makes something."""
+INCREMENTAL = frozenset({Kind.BY_TIME_RANGE, Kind.BY_UNIQUE_KEY, Kind.BY_PARTITION, Kind.UNMANAGED})
+"""The kinds that are filled by and by."""
+HISTORY = frozenset({Kind.SCD_TYPE_2_BY_TIME, Kind.SCD_TYPE_2_BY_COLUMN})
+"""The kinds whose rows can't be had again once they are lost."""
+REFRESHED = INCREMENTAL | HISTORY | {Kind.FULL}
+"""The kinds whose data moves on."""
+DATA_SETTINGS = frozenset(
+    {
+        "time_column",
+        "time_format",
+        "unique_key",
+        "partitioned_by",
+        "tracked",
+        "valid_from_name",
+        "valid_to_name",
+        "updated_at_name",
+        "invalidate_hard_deletes",
+        "updated_at_as_valid_from",
+        "execution_time_as_valid_from",
+    }
+)
+"""Properties that decide the data: they are part of a snapshot's logic."""
 
 
 TEMPLATE_SCHEME = 1
@@ -73,8 +107,8 @@ class Snapshot:
     """One version of an asset. Its id comes from what it says about data and meaning, not from how it was written.
 
     ``upstreams`` maps what it reads to the *fingerprint* it was defined over, not to a snapshot: a changed description
-    upstream leaves its readers as they are. ``properties`` are the settings that matter to people but not to the data
-    (description, owner, key columns as ``"a,b"``).
+    upstream leaves its readers as they are. ``properties`` are all settings (description, owner, cron, key columns as
+    ``"a,b"``); those of :data:`DATA_SETTINGS` are part of ``logic`` too.
     """
 
     asset: AssetName
@@ -101,6 +135,11 @@ class Snapshot:
     def is_physical(self) -> bool:
         """Whether Anabranch makes something for it."""
         return self.kind in PHYSICAL
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its readers read a relation; else they contain its query."""
+        return self.kind is not Kind.EMBEDDED
 
     @property
     def keys(self) -> tuple[str, ...]:

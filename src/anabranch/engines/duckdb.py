@@ -161,6 +161,9 @@ class DuckDBSession:
         answer = self.query(statement).rows
         return int(str(answer[0][0])) if answer else 0
 
+    def rename(self, table: Relation, name: str) -> None:
+        self.execute(f"ALTER TABLE {self._quote(table)} RENAME TO {quoted([name])}")
+
     def create_view(self, view: Relation, query: str) -> None:
         self.execute(f"CREATE OR REPLACE VIEW {self._quote(view)} AS {query}")
 

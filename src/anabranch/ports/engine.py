@@ -109,6 +109,10 @@ class Session(Protocol):
         or all columns; the rest are inferred. Says how many rows it has."""
         ...
 
+    def rename(self, table: Relation, name: str) -> None:
+        """Gives a table another name within its schema. Views that select from either name then read what has it."""
+        ...
+
     def create_view(self, view: Relation, query: str) -> None:
         """Makes or replaces ``view``."""
         ...

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from anabranch.domain.content import Content, Generation
 from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.intervals import Spans
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
@@ -31,6 +33,8 @@ class Built:
     columns: tuple[tuple[str, str], ...] = ()
     definition: str = ""
     seconds: float = 0.0
+    content: Content | None = None
+    """Of a model with intervals or a history: what the first build holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,41 @@ class Move:
 
     shown: Shown | None
     entries: Mapping[AssetName, tuple[Snapshot | None, Snapshot | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a build or a refresh shall compute. ``spans``: of a model with intervals, what to fill; ``now``: the moment
+    that the query takes for the present, in seconds since 1970."""
+
+    spans: Spans = ()
+    now: int = 0
+    resume: bool = False
+    """What stands there is the beginning of this very build: it is gone on with."""
+    partial: bool = False
+    """A preview, of a part of what the model should hold."""
+    previous: Snapshot | None = None
+    """The version that it takes the place of; what a history carries over comes from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A generation that was computed beside its table and isn't seen yet. ``number``: its number to be."""
+
+    snapshot: Snapshot
+    number: int
+    generation: Generation
+    built: Built
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """``content``: what a location shall hold, with the generation that is to be current, and all that lead there.
+    ``built``: what stands there then, where it was just computed."""
+
+    snapshot: Snapshot
+    content: Content
+    built: Built | None = None
 
 
 Decide = Callable[[Shown | None], Move]
@@ -130,6 +169,9 @@ class Answer:
     more: bool = False
 
 
+NO_WORK = Work()
+
+
 class Provider(Protocol):
     """One kind of asset. Thread-safe: builds of different snapshots may run at the same time."""
 
@@ -166,9 +208,9 @@ class Provider(Protocol):
         """
         ...
 
-    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         """Makes ``snapshot`` at its location, wholly or not at all. ``inputs``: its upstreams, and theirs through
-        embedded models. What already stands there is replaced.
+        embedded models. What already stands there is replaced, or gone on with (``work.resume``).
 
         Raises:
             AnabranchError: it could not; nothing is left at the location.
@@ -180,8 +222,10 @@ class Provider(Protocol):
         tell."""
         ...
 
-    def prepare(self, environment: EnvironmentName, decide: Decide) -> AbstractContextManager[Prepared]:
-        """See the module's text."""
+    def prepare(
+        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+    ) -> AbstractContextManager[Prepared]:
+        """See the module's text. ``swaps`` become visible with the rest; one that was made already is passed over."""
         ...
 
     def observe(self, expectation: Expectation) -> list[Drift]:
@@ -205,6 +249,34 @@ class Provider(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Refreshes(Provider, Protocol):
+    """A provider whose data moves on: generations are computed beside what readers see, then swapped in."""
+
+    def stage(
+        self,
+        snapshot: Snapshot,
+        content: Content,
+        inputs: Mapping[AssetName, Snapshot],
+        staged: Mapping[AssetName, Staged],
+        work: Work,
+    ) -> Staged:
+        """Computes the next generation of ``content`` beside it. Of ``inputs``, those in ``staged`` are read as they
+        will be. What an earlier attempt left is replaced.
+
+        Raises:
+            AnabranchError: it could not; nothing is left.
+        """
+        ...
+
+    def contents(self, locations: Collection[str]) -> dict[str, Content]:
+        """What is recorded beside the data, of those that there is a record of."""
+        ...
+
+    def discard(self, keep: Mapping[str, Collection[int]]) -> None:
+        """Drops what generations left beside locations, but for those whose numbers are to be kept."""
+        ...
 
 
 class Tables(Provider, Protocol):

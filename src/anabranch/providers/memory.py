@@ -12,14 +12,31 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 
+from anabranch.domain.content import Content, Write, after, first
 from anabranch.domain.ids import canonical, digest
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
-from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+from anabranch.ports.provider import (
+    NO_WORK,
+    Answer,
+    Built,
+    Decide,
+    Drift,
+    Expectation,
+    Fault,
+    Move,
+    RowDiff,
+    Shown,
+    Staged,
+    Swap,
+    Work,
+)
 
+NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 PATIENCE = 10.0
 """Seconds that a provider waits for another to finish showing an environment."""
 
@@ -56,6 +73,9 @@ class World:
         self.opening = threading.Lock()
         """Held by whoever has the world open, where only one may."""
         self.tables: dict[str, Table] = {}
+        self.beside: dict[tuple[str, int], Table] = {}
+        """Generations that aren't current, by location and number."""
+        self.contents: dict[str, Content] = {}
         self.shown: dict[EnvironmentName, Shown] = {}
         self.pointers: dict[EnvironmentName, dict[AssetName, str]] = {}
         self.foreign: set[tuple[EnvironmentName, AssetName]] = set()
@@ -110,6 +130,8 @@ class Moment(StrEnum):
 
     BUILD = "build"
     """An asset, before anything stands there."""
+    STAGE = "stage"
+    """An asset, before its next generation is computed."""
     PREPARE = "prepare"
     """An environment, after all that can fail was done."""
     COMMIT = "commit"
@@ -214,7 +236,7 @@ class MemoryProvider:
                 if not self._opened:
                     self.world.opening.release()
 
-    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         interrupts = self._interrupts
         self._hook(Moment.BUILD, snapshot.asset)
         with self.opened(), self.world.lock:
@@ -223,14 +245,66 @@ class MemoryProvider:
             table = Table(self._value(snapshot, inputs))
             self.world.tables[snapshot.location] = table
             self.world.changes += 1
-        return Built(table.rows, table.columns)
+        return Built(table.rows, table.columns, content=self._begin(snapshot, work))
 
-    def _value(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> str:
+    def _begin(self, snapshot: Snapshot, work: Work) -> Content | None:
+        if snapshot.kind not in INCREMENTAL | HISTORY:
+            return None
+        content = first(work.spans, float(work.now), partial=work.partial)
+        with self.world.lock:
+            self.world.contents[snapshot.location] = content
+        return content
+
+    def stage(
+        self,
+        snapshot: Snapshot,
+        content: Content,
+        inputs: Mapping[AssetName, Snapshot],
+        staged: Mapping[AssetName, Staged],
+        work: Work,
+    ) -> Staged:
+        """A generation's value tells the moment of its making."""
+        self._hook(Moment.STAGE, snapshot.asset)
+        number = content.top + 1
+        with self.opened(), self.world.lock:
+            beside = {a: self.world.beside[s.snapshot.location, s.number].value for a, s in staged.items()}
+            table = Table(f"{self._value(snapshot, inputs, beside)} as of {work.now}")
+            self.world.beside[snapshot.location, number] = table
+        made = after(content, Write.REPLACE, work.spans, float(work.now))
+        return Staged(snapshot, number, made, Built(table.rows, table.columns))
+
+    def contents(self, locations: Collection[str]) -> dict[str, Content]:
+        with self.world.lock:
+            return {loc: self.world.contents[loc] for loc in locations if loc in self.world.contents}
+
+    def discard(self, keep: Mapping[str, Collection[int]]) -> None:
+        with self.world.lock:
+            for location, number in list(self.world.beside):
+                if location in keep and number not in keep[location]:
+                    del self.world.beside[location, number]
+
+    def _swap(self, swaps: Collection[Swap]) -> None:
+        world = self.world
+        for each in swaps:
+            location = each.snapshot.location
+            there = world.contents.get(location)
+            current = there.current if there else min(each.content.generations)
+            if current != each.content.current:
+                world.beside[location, current] = world.tables[location]
+                world.tables[location] = world.beside.pop((location, each.content.current))
+            world.contents[location] = each.content
+            world.changes += 1
+
+    def _value(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], beside: Mapping[AssetName, str] = NOTHING
+    ) -> str:
         read: dict[AssetName, str] = {}
         for asset in snapshot.upstreams:
             upstream = inputs[asset]
-            if upstream.kind is Kind.EMBEDDED:
-                read[asset] = self._value(upstream, inputs)
+            if asset in beside:
+                read[asset] = beside[asset]
+            elif upstream.kind is Kind.EMBEDDED:
+                read[asset] = self._value(upstream, inputs, beside)
             elif upstream.location in self.world.tables:
                 read[asset] = self.world.tables[upstream.location].value
             else:
@@ -242,14 +316,17 @@ class MemoryProvider:
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         with self.world.lock:
             table = self.world.tables.get(snapshot.location)
-        return Built(table.rows, table.columns) if table else Outcome.NOT_APPLIED
+            content = self.world.contents.get(snapshot.location)
+        return Built(table.rows, table.columns, content=content) if table else Outcome.NOT_APPLIED
 
     def interrupt(self) -> None:
         self._interrupts += 1
 
     # -- showing ---------------------------------------------------------------------------------------------------
     @contextmanager
-    def prepare(self, environment: EnvironmentName, decide: Decide) -> Iterator[_Prepared]:
+    def prepare(
+        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+    ) -> Iterator[_Prepared]:
         with self.opened():
             if not self._acquire(self.world.writing):
                 raise WarehouseBusy("somebody else is showing an environment", hint="try again")
@@ -259,7 +336,7 @@ class MemoryProvider:
                 move = decide(shown)
                 pointers = self._pointers(environment, move)
                 self._hook(Moment.PREPARE, environment)
-                yield _Prepared(self, environment, move.shown, pointers)
+                yield _Prepared(self, environment, move.shown, pointers, swaps)
             finally:
                 self.world.writing.release()
 
@@ -278,7 +355,11 @@ class MemoryProvider:
         return found
 
     def _commit(
-        self, environment: EnvironmentName, shown: Shown | None, pointers: Mapping[AssetName, str | None]
+        self,
+        environment: EnvironmentName,
+        shown: Shown | None,
+        pointers: Mapping[AssetName, str | None],
+        swaps: Collection[Swap],
     ) -> None:
         self._hook(Moment.COMMIT, environment)
         if not self._transactions:
@@ -286,6 +367,7 @@ class MemoryProvider:
                 self._hook(Moment.POINT, asset)
                 self.world.point(environment, asset, location)
         with self.world.lock:
+            self._swap(swaps)
             for asset, location in pointers.items():
                 self.world.point(environment, asset, location)
             if shown is not None:
@@ -334,6 +416,9 @@ class MemoryProvider:
         for location in sorted(locations):
             self._hook(Moment.DROP, location)
             with self.opened(), self.world.lock:
+                self.world.contents.pop(location, None)
+                for key in [k for k in self.world.beside if k[0] == location]:
+                    del self.world.beside[key]
                 if self.world.tables.pop(location, None) is not None:
                     self.world.changes += 1
 
@@ -380,18 +465,20 @@ class _Prepared:
         environment: EnvironmentName,
         shown: Shown | None,
         pointers: Mapping[AssetName, str | None],
+        swaps: Collection[Swap],
     ) -> None:
         self._provider = provider
         self._environment = environment
         self._shown = shown
         self._pointers = pointers
+        self._swaps = swaps
 
     @property
     def moved(self) -> int:
         return len(self._pointers)
 
     def commit(self) -> None:
-        self._provider._commit(self._environment, self._shown, self._pointers)
+        self._provider._commit(self._environment, self._shown, self._pointers, self._swaps)
 
 
 def value_of(snapshot: Snapshot, read: Mapping[AssetName, str]) -> str:

@@ -12,32 +12,49 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
-from anabranch.domain.ids import CommitId, ObjectId, TreeId, digest
+from anabranch.domain.content import Content
+from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
 from anabranch.domain.places import Suffix, is_physical_schema, shown_location
-from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
-    ModelError,
     Refused,
-    StalePlan,
     StatementFailed,
     WarehouseUnavailable,
     Where,
 )
-from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support, quoted, transaction
-from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support
+from anabranch.ports.provider import (
+    NO_WORK,
+    Answer,
+    Built,
+    Decide,
+    Drift,
+    Expectation,
+    Fault,
+    Move,
+    RowDiff,
+    Shown,
+    Staged,
+    Swap,
+    Work,
+)
+from anabranch.providers import generations
 from anabranch.providers.comparing import compare
+from anabranch.providers.generations import Record, name
+from anabranch.providers.making import Maker
 from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
-from anabranch.sql.template import fill
 
 MOST_WORKERS = 8
 GLANCE = 2.0
 """Seconds that a look (for drift, for what stands in the way) waits for another process."""
+CONTENTS = str(generations.RECORD)
 _RECORD = Relation(OWN_PREFIX, "environments")
 
 
@@ -127,83 +144,74 @@ class ModelsProvider:
         with self.engine.session():
             yield
 
-    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> Built:
+    def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         began = time.perf_counter()
         place = relation(snapshot.location)
         try:
             with self.engine.session() as session:
                 self._ensure_schema(session, place.schema)
-                try:
-                    # a seed is looked at again after it was read, so that isn't one statement
-                    with transaction(session) if snapshot.kind is Kind.SEED else nullcontext():
-                        rows = self._make(session, place, snapshot, inputs)
-                except StatementFailed:
-                    if session.columns(place) is None:  # else: what stands there is in the way
-                        raise
-                    with transaction(session):
-                        session.drop([place])
-                        rows = self._make(session, place, snapshot, inputs)
-                found = self._look(session, place, snapshot)
+                if snapshot.kind in INCREMENTAL | HISTORY:
+                    self._ensure_contents(session)
+                found, rows, content = self._maker(session, snapshot, inputs, work).make()
         except AnabranchError as error:
-            error.asset = error.asset or snapshot.asset
-            if error.where is None and snapshot.definition.path:
-                error.where = Where(self._root / snapshot.definition.path)
+            self._tell(error, snapshot)
             raise
         if found is None:
             raise StatementFailed(f"{place} was made but isn't there", asset=snapshot.asset)
-        return Built(rows, found.columns, found.definition, time.perf_counter() - began)
+        return Built(rows, found.columns, found.definition, time.perf_counter() - began, content)
 
-    def _look(self, session: Session, place: Relation, snapshot: Snapshot) -> Found | None:
-        """What was made. A view's definition has to be looked for among all views; a table has none."""
-        if snapshot.kind is Kind.VIEW:
-            return session.describe(place)
-        columns = session.columns(place)
-        return Found(place, False, columns) if columns is not None else None
+    def _maker(
+        self,
+        session: Session,
+        snapshot: Snapshot,
+        inputs: Mapping[AssetName, Snapshot],
+        work: Work,
+        staged: Mapping[AssetName, Staged] = MappingProxyType({}),
+    ) -> Maker:
+        return Maker(session, snapshot, inputs, work, self._root, self._default_schema, staged)
 
-    def _make(
-        self, session: Session, place: Relation, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]
-    ) -> int | None:
-        if snapshot.kind is Kind.SEED:
-            path, columns = self._seed(snapshot)
-            rows = session.load_csv(place, path, columns)
-            self._seed(snapshot)  # still the same content after it was read
-            return rows
-        query = self._render(session, snapshot, inputs)
-        if snapshot.kind is Kind.VIEW:
-            session.create_view(place, query)
-            return None
-        return session.create_table(place, query)
+    def _tell(self, error: AnabranchError, snapshot: Snapshot) -> None:
+        """Gives the error what it is about."""
+        error.asset = error.asset or snapshot.asset
+        if error.where is None and snapshot.definition.path:
+            error.where = Where(self._root / snapshot.definition.path)
 
-    def _seed(self, snapshot: Snapshot) -> tuple[Path, dict[str, str]]:
-        seed = SeedSource.decode(snapshot.definition.text)
-        path = self._root / snapshot.definition.path
+    def stage(
+        self,
+        snapshot: Snapshot,
+        content: Content,
+        inputs: Mapping[AssetName, Snapshot],
+        staged: Mapping[AssetName, Staged],
+        work: Work,
+    ) -> Staged:
         try:
-            same = digest(path.read_bytes()) == seed.content
-        except OSError as error:
-            raise ModelError(f"seed {snapshot.asset} can't be read: {error.strerror}", where=Where(path)) from error
-        if not same:
-            raise StalePlan(
-                f"{snapshot.definition.path} is no longer what seed {snapshot.asset} was planned from",
-                where=Where(path),
-                hint="plan again; to go back to an earlier state, first bring that version of the file back",
-            )
-        return path, dict(seed.columns)
+            with self.engine.session() as session:
+                return self._maker(session, snapshot, inputs, work, staged).filler().stage(content)
+        except AnabranchError as error:
+            self._tell(error, snapshot)
+            raise
 
-    def _render(self, session: Session, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot]) -> str:
-        definitions = [s.definition for s in (snapshot, *inputs.values()) if s is snapshot or s.kind is Kind.EMBEDDED]
-        if all(d.template for d in definitions):
-            return fill(snapshot.definition.template, lambda asset: _stand_in(session, inputs, asset))
-        from anabranch.sql.rewrite import render  # imported late: it loads the parser
+    def contents(self, locations: Collection[str]) -> dict[str, Content]:
+        if not self.engine.exists():
+            return {}
+        with self.engine.session(read_only=True) as session:
+            return Record(session).read(locations)
 
-        targets = {a: session.qualify(relation(s.location)) for a, s in inputs.items() if s.kind is not Kind.EMBEDDED}
-        embedded = {a: s.definition.text for a, s in inputs.items() if s.kind is Kind.EMBEDDED}
-        return render(snapshot.definition.text, snapshot.definition.dialect, targets, embedded, self._default_schema)
+    def discard(self, keep: Mapping[str, Collection[int]]) -> None:
+        with self.engine.session() as session:
+            session.drop(generations.beside(session, keep))
 
     def _ensure_schema(self, session: Session, schema: str) -> None:
         with self._schemas_lock:
             if schema not in self._schemas:
                 session.create_schemas([schema])
                 self._schemas.add(schema)
+
+    def _ensure_contents(self, session: Session) -> None:
+        with self._schemas_lock:
+            if CONTENTS not in self._schemas:
+                Record(session).ensure()
+                self._schemas.add(CONTENTS)
 
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         if not self.engine.exists():
@@ -212,19 +220,31 @@ class ModelsProvider:
             found = session.describe(relation(snapshot.location))
             if found is None:
                 return Outcome.NOT_APPLIED
+            content = None
+            if snapshot.kind in INCREMENTAL | HISTORY:
+                content = Record(session).read([snapshot.location]).get(snapshot.location)
+                if content is None or content.pending:
+                    return Outcome.NOT_APPLIED
             rows = None if found.is_view else session.count(found.relation)
-            return Built(rows, found.columns, found.definition)
+            return Built(rows, found.columns, found.definition, content=content)
 
     # -- showing ---------------------------------------------------------------------------------------------------
     @contextmanager
-    def prepare(self, environment: EnvironmentName, decide: Decide) -> Iterator[_Prepared]:
+    def prepare(
+        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+    ) -> Iterator[_Prepared]:
         with self.engine.session() as session:
+            if swaps:
+                self._ensure_contents(session)
             session.begin()
             prepared = _Prepared(session)
             try:
                 self._ensure_record(session)
+                reshaped = generations.swap(session, swaps)
                 move = decide(self._recorded(session).get(environment))
                 prepared.moved = self._move(session, environment, move)
+                if reshaped:
+                    self._point_again(session, reshaped)
                 yield prepared
             finally:
                 if not prepared.committed:
@@ -256,15 +276,20 @@ class ModelsProvider:
         self._record(session, environment, move.shown)
         return len(pointers)
 
+    def _point_again(self, session: Session, reshaped: Collection[Relation]) -> None:
+        """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
+        found = session.targets(session.schemas())
+        session.point({view: target for view, target in found.items() if target in reshaped})
+
     def _ensure_record(self, session: Session) -> None:
         session.create_schemas([_RECORD.schema])
         session.execute(
-            f"CREATE TABLE IF NOT EXISTS {_name(session, _RECORD)}"
+            f"CREATE TABLE IF NOT EXISTS {name(session, _RECORD)}"
             " (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
         )
 
     def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
-        record = _name(session, _RECORD)
+        record = name(session, _RECORD)
         session.execute(f"DELETE FROM {record} WHERE environment = '{environment}'")
         if shown is not None:
             session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
@@ -272,7 +297,7 @@ class ModelsProvider:
     def _recorded(self, session: Session) -> dict[EnvironmentName, Shown]:
         """What each environment shows."""
         try:
-            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {_name(session, _RECORD)}").rows
+            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {name(session, _RECORD)}").rows
         except StatementFailed:
             if session.describe(_RECORD) is not None:
                 raise
@@ -327,15 +352,23 @@ class ModelsProvider:
             return set()
         with self.engine.session(read_only=True) as session:
             schemas = [s for s in session.schemas() if is_physical_schema(s)]
-            return {str(f.relation) for f in session.find(schemas)}
+            return {str(f.relation) for f in session.find(schemas) if not generations.is_beside(f.relation.name)}
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
             places = [p for p in map(relation, locations) if is_physical_schema(p.schema)]
+            self._forget(session, places)
             session.drop(places)
             session.drop_schemas({p.schema for p in places})
             with self._schemas_lock:
                 self._schemas.clear()
+
+    def _forget(self, session: Session, places: Collection[Relation]) -> None:
+        """Drops the generations beside what is about to be dropped, and the record of them."""
+        record = Record(session)
+        for location in record.read({str(p) for p in places}):
+            session.drop(generations.beside(session, {location: ()}))
+            record.write(location, None)
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property
@@ -395,16 +428,3 @@ class _Prepared:
     def commit(self) -> None:
         self._session.commit()
         self.committed = True
-
-
-def _stand_in(session: Session, inputs: Mapping[AssetName, Snapshot], asset: AssetName) -> str:
-    """What an asset is in a query: its relation; an embedded one's own query, filled likewise."""
-    snapshot = inputs[asset]
-    if snapshot.kind is not Kind.EMBEDDED:
-        return _name(session, relation(snapshot.location))
-    return f"({fill(snapshot.definition.template, lambda upstream: _stand_in(session, inputs, upstream))}\n)"
-
-
-def _name(session: Session, address: Relation) -> str:
-    full = session.qualify(address)
-    return quoted(p for p in (full.catalog, full.schema, full.name) if p)

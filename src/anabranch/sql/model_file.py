@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from sqlglot import Token
 
 from anabranch.domain.ids import Fingerprint
-from anabranch.domain.snapshot import Kind
+from anabranch.domain.snapshot import DATA_SETTINGS, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.canonical import logic
 from anabranch.sql.guard import check_start, check_tree
@@ -77,13 +78,19 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         properties=meaning.properties,
         query=source.text[begin : statement.end].lstrip(),
         template=make_template(statement, found.reads, default_schema),
-        logic=logic(statement, meaning.kind, names, meaning.stamp),
+        logic=logic(statement, meaning.kind, names, _stamp(meaning)),
         reads=tuple(reads),
         columns=output_names(statement.root),
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
         name_at=meaning.name_at,
     )
+
+
+def _stamp(meaning: Meaning) -> str:
+    """What else decides the data."""
+    said = {k: v for k, v in sorted(meaning.settings.items()) if k in DATA_SETTINGS}
+    return meaning.stamp + (json.dumps(said) if said else "")
 
 
 def _header_end(tokens: Sequence[Token], rest: Sequence[Token]) -> int:

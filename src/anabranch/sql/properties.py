@@ -15,32 +15,18 @@ from anabranch.domain.names import nearest
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.header import Property
+from anabranch.sql.kinds import understand_kind, understand_schedule, wrong
 from anabranch.sql.parsed import SeedFile
 from anabranch.sql.syntax import Source
 from anabranch.sql.words import word_set
 
-KINDS = {"FULL": Kind.FULL, "VIEW": Kind.VIEW, "SEED": Kind.SEED, "EMBEDDED": Kind.EMBEDDED}
-LATER_KINDS = {
-    "INCREMENTAL_BY_TIME_RANGE": "FULL builds the same rows, all of them each time",
-    "INCREMENTAL_BY_UNIQUE_KEY": "FULL builds the same rows, all of them each time",
-    "INCREMENTAL_BY_PARTITION": "FULL builds the same rows, all of them each time",
-    "INCREMENTAL_UNMANAGED": "declare the table under sources: in anabranch.yaml, and keep loading it as now",
-    "INCREMENTAL": "FULL builds the same rows, all of them each time",
-    "SCD_TYPE_2": "declare the table under sources: in anabranch.yaml, and keep loading it as now",
-    "SCD_TYPE_2_BY_TIME": "declare the table under sources: in anabranch.yaml, and keep loading it as now",
-    "SCD_TYPE_2_BY_COLUMN": "declare the table under sources: in anabranch.yaml, and keep loading it as now",
-    "MANAGED": "FULL builds the same rows",
-    "CUSTOM": "FULL builds a table from the query",
-}
-"""Kinds that SQLMesh knows, and what to do until they are known here."""
-
-USED = ("name", "kind", "description", "owner", "grain", "grains", "tags", "dialect", "enabled", "depends_on", "stamp")
+USED = (
+    "name", "kind", "description", "owner", "grain", "grains", "tags", "dialect", "enabled", "depends_on", "stamp",
+    "cron", "start", "end", "interval_unit", "partitioned_by",
+)  # fmt: skip
 NOTED = {
     "audits": "audits aren't run yet",
     "columns": "types declared in columns (…) aren't enforced",
-    "cron": "cron isn't used: a model is refreshed when it is asked for",
-    "start": "start isn't used: FULL and VIEW have no intervals",
-    "end": "end isn't used: FULL and VIEW have no intervals",
     "gateway": "gateway isn't used: a project has one warehouse",
     "grants": "grants aren't set",
     "session_properties": "session_properties aren't set",
@@ -50,8 +36,8 @@ NOTED = {
 }
 """Understood, without effect, and worth telling."""
 PASSED_OVER = word_set(
-    """allow_partials clustered_by column_descriptions cron_tz default_catalog formatting ignored_rules interval_unit
-    optimize_query partitioned_by physical_properties physical_version project references storage_format
+    """allow_partials clustered_by column_descriptions cron_tz default_catalog formatting ignored_rules
+    optimize_query physical_properties physical_version project references storage_format
     table_format table_properties validate_query virtual_properties"""
 )
 """Understood, and without a bearing on what is built here."""
@@ -65,6 +51,9 @@ class Meaning:
     name_at: tuple[int, int, int] = (1, 1, 1)
     kind: Kind = Kind.FULL
     properties: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Of the kind and the schedule."""
+    partitioned_by: Property | None = None
     notes: list[str] = field(default_factory=list)
     seed: SeedFile | None = None
     enabled: bool = True
@@ -98,7 +87,35 @@ def understand(found: Sequence[Property], source: Source) -> Meaning:
         meaning.seed = _with_columns(meaning.seed, columns)
         if NOTED["columns"] in meaning.notes:
             meaning.notes.remove(NOTED["columns"])
+    _settle(meaning, source)
     return meaning
+
+
+def _settle(meaning: Meaning, source: Source) -> None:
+    """What only all properties together tell."""
+    said = meaning.partitioned_by
+    if said is not None and meaning.kind is Kind.BY_PARTITION:
+        meaning.settings["partitioned_by"] = ",".join(_partitions(said))
+    elif meaning.kind is Kind.BY_PARTITION:
+        raise source.error(
+            ModelError,
+            "INCREMENTAL_BY_PARTITION needs partitioned_by",
+            hint="name the columns whose values tell partitions apart",
+        )
+    if meaning.kind is Kind.BY_TIME_RANGE and "start" not in meaning.settings:
+        raise source.error(
+            ModelError,
+            "INCREMENTAL_BY_TIME_RANGE needs a start",
+            hint="say from which day on it has rows: start '2024-01-01'",
+        )
+    meaning.properties |= meaning.settings
+
+
+def _partitions(said: Property) -> list[str]:
+    names = [n.lower() for n in said.names()]
+    if any("." in n for n in names):
+        raise said.error("partitioned_by takes columns of the query")
+    return names
 
 
 def _use(each: Property, meaning: Meaning, source: Source) -> None:
@@ -116,11 +133,15 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
         case "dialect":
             if each.text().lower() != source.dialect:
                 message = f"the model is written for {each.text()}, the warehouse speaks {source.dialect}"
-                raise _wrong(source, each, message, f"write it for {source.dialect}, and drop dialect")
+                raise wrong(source, each, message, f"write it for {source.dialect}, and drop dialect")
         case "enabled":
             meaning.enabled = each.flag()
         case "stamp":
             meaning.stamp = each.text()
+        case "cron" | "start" | "end" | "interval_unit":
+            meaning.settings |= understand_schedule(each, source)
+        case "partitioned_by":
+            meaning.partitioned_by = each
         case "depends_on":
             meaning.depends_on = [(n, t) for n, t in zip(each.names(), each.items(), strict=True)]
         case _:
@@ -128,36 +149,10 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
 
 
 def _kind(each: Property, meaning: Meaning, source: Source) -> None:
-    first = each.value[0]
-    word = source.text[first.start : first.end + 1].upper()
-    if word in LATER_KINDS:
-        raise _wrong(source, each, f"kind {word} isn't supported yet", LATER_KINDS[word], first)
-    if word == "EXTERNAL":
-        hint = "declare the table under sources: in anabranch.yaml, and delete the file"
-        raise _wrong(source, each, "an EXTERNAL model isn't a file here", hint, first)
-    if word not in KINDS:
-        near = nearest(word, [*KINDS, *LATER_KINDS])
-        hint = f"did you mean {near}?" if near else f"kinds are {', '.join(KINDS)}"
-        raise _wrong(source, each, f"there is no kind {word}", hint, first)
-    meaning.kind = KINDS[word]
-    options = {o.key: o for o in each.options()}
-    if meaning.kind is Kind.SEED:
-        _seed(each, options, meaning, source)
-    elif "materialized" in options and options["materialized"].flag():
-        meaning.notes.append("VIEW (materialized) is a plain view here; FULL makes a table")
-
-
-def _seed(each: Property, options: dict[str, Property], meaning: Meaning, source: Source) -> None:
-    if "csv_settings" in options:
-        said = options["csv_settings"]
-        hint = "save the file with commas, double quotes and a line of names"
-        raise _wrong(source, said, "csv_settings isn't supported yet", hint, said.key_token)
-    if "path" not in options:
-        raise _wrong(source, each, "a SEED needs the path of its file", "write kind SEED (path '../seeds/name.csv')")
-    said = options["path"]
-    first = said.value[0]
-    line, column = source.position(first.start)
-    meaning.seed = SeedFile(said.text(), {}, line, column, said.value[-1].end + 1 - first.start)
+    told = understand_kind(each, source)
+    meaning.kind, meaning.seed = told.kind, told.seed
+    meaning.settings |= told.settings
+    meaning.notes += told.notes
 
 
 def _with_columns(seed: SeedFile | None, columns: dict[str, str]) -> SeedFile | None:
@@ -191,8 +186,3 @@ def _grain(each: Property, meaning: Meaning) -> None:
 
 def _words(each: Property) -> list[str]:
     return [Property(each.source, each.key, each.key_token, i).text().strip('"') for i in each.items()]
-
-
-def _wrong(source: Source, each: Property, message: str, hint: str, at: Token | None = None) -> ModelError:
-    first, last = (at, at) if at else (each.value[0], each.value[-1])
-    return source.error(ModelError, message, first.start, last.end + 1, hint)

@@ -53,6 +53,12 @@ def make_template(statement: Statement, reads: Sequence[TableRead], default_sche
     return cut(_Cutting(statement.source.dialect, {}, {}, default_schema).render_statement(statement, reads, ()))
 
 
+def template_of(query: str, dialect: str, default_schema: str) -> Template:
+    """:func:`make_template` of a text. Raises as :func:`render` does."""
+    statement = single(query, dialect)
+    return make_template(statement, find_reads(statement).reads, default_schema)
+
+
 @dataclass(frozen=True, slots=True)
 class _Rendering:
     dialect: str

@@ -6,7 +6,7 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.cli import plans
-from anabranch.cli.context import environment_argument, json_option, yes_option
+from anabranch.cli.context import environment_argument, json_option, span_of, yes_option
 from anabranch.cli.running import run_plan
 
 
@@ -18,11 +18,21 @@ from anabranch.cli.running import run_plan
     is_flag=True,
     help="Say that the trunk's changes are in the files: what both changed stays as it is there.",
 )
+@click.option("--start", metavar="DATE", help="A preview: build models with intervals from this day on.")
+@click.option("--end", metavar="DATE", help="A preview: build models with intervals up to this day.")
 @click.option("--all", "everything", is_flag=True, help="Show every asset, however many.")
 @json_option
 @click.pass_context
 def command(
-    context: click.Context, env: str | None, *, yes: bool, merged: bool, everything: bool, as_json: bool
+    context: click.Context,
+    env: str | None,
+    *,
+    yes: bool,
+    merged: bool,
+    start: str | None,
+    end: str | None,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     """Make ENV what the project's files say: build what isn't built yet, then point at it, at once.
 
@@ -30,7 +40,10 @@ def command(
     complete copy of the trunk that costs nothing.
 
     After a conflict: git merge main, resolve, then apply --merged.
+
+    With --start and --end, what must be built is built for that time only, as a preview; promote completes it.
     """
+    window = span_of(start, end)
 
     def tell(applied: Applied) -> list[str]:
         if applied.plan.settings and applied.plan.settings.protected:
@@ -40,7 +53,7 @@ def command(
 
     run_plan(
         context,
-        lambda w: w.plan_apply(w.resolve(env), merged=merged),
+        lambda w: w.plan_apply(w.resolve(env), merged=merged, window=window),
         as_json=as_json,
         yes=yes,
         everything=everything,

@@ -31,6 +31,7 @@ def command(context: click.Context, env: str | None, limit: int, *, as_json: boo
                     "at": e.commit.at.isoformat(),
                     "message": e.commit.message,
                     "changed": e.changed,
+                    "refreshed": len(e.commit.refreshed),
                     "parents": list(e.commit.parents),
                     "restores": e.commit.restores,
                 }
@@ -42,7 +43,10 @@ def command(context: click.Context, env: str | None, limit: int, *, as_json: boo
     for e in entries:
         what = e.commit.message or e.commit.action.value
         where = "" if e.commit.environment == name else f"(in {e.commit.environment})"
+        refreshed = len(e.commit.refreshed)
         changed = "" if e.changed is None else count(e.changed, "asset")
+        if refreshed:
+            changed = f"{changed}, data of {refreshed}" if e.changed else f"data of {refreshed}"
         rows.append(
             (
                 click.style(short(e.id), fg="yellow"),

@@ -1,0 +1,216 @@
+"""How tables whose data moves on are filled: a first build span by span, each later generation beside the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from anabranch.domain import schedule
+from anabranch.domain.content import Content, Write, after, first
+from anabranch.domain.intervals import Span, Spans, batches, minus, moment, normal, union
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
+from anabranch.errors import ModelError
+from anabranch.ports.engine import Relation, Session, transaction
+from anabranch.ports.provider import Built, Staged, Work
+from anabranch.providers.generations import Record, column_names, fresh, keys_of, name, rest, time_condition, write_of
+from anabranch.providers.standing import relation
+from anabranch.sql import history, writing
+
+Render = Callable[[Span], str]
+"""The model's query for one span of time, with what it reads put in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Fills the table of one snapshot, in one session."""
+
+    session: Session
+    snapshot: Snapshot
+    render: Render
+    work: Work
+
+    @property
+    def place(self) -> Relation:
+        return relation(self.snapshot.location)
+
+    # -- a first build ---------------------------------------------------------------------------------------------
+    def build(self) -> Content:
+        """Makes the table. What is filled is recorded with it, so that a build that was cut short is gone on with.
+
+        Raises:
+            ModelError: the kind's settings don't fit the query.
+        """
+        record = Record(self.session)
+        begun = record.read([self.snapshot.location]).get(self.snapshot.location) if self.work.resume else None
+        if begun is None or not begun.pending or self.session.columns(self.place) is None:
+            begun = self._begin(record)
+        for span in self._batches(begun.pending):
+            begun = self._fill(record, begun, span)
+        return begun
+
+    def _begin(self, record: Record) -> Content:
+        """An empty table (of a history: all of it)."""
+        work, snapshot = self.work, self.snapshot
+        timed = snapshot.kind in INCREMENTAL
+        content = first((), float(work.now), partial=work.partial, pending=work.spans if timed else ())
+        if not timed:
+            content = first(work.spans, float(work.now))
+        with transaction(self.session):
+            self.session.drop([self.place])
+            record.write(snapshot.location, content)
+            if timed:
+                self._create_empty(self.place)
+            else:
+                self._continue_history(self.place, None)
+        return content
+
+    def _create_empty(self, place: Relation) -> None:
+        self.session.create_table(place, f"SELECT * FROM (\n{self.render(self._any())}\n) AS anabranch_rows LIMIT 0")
+
+    def _any(self) -> Span:
+        """Some span, where only the columns matter."""
+        return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (self.work.now, self.work.now)
+
+    def _fill(self, record: Record, content: Content, span: Span) -> Content:
+        table = name(self.session, self.place)
+        held = union(content.now.held, [span])
+        generation = replace(content.now, held=held)
+        filled = replace(content, generations={content.current: generation}, pending=minus(content.pending, [span]))
+        with transaction(self.session):
+            beside = fresh(self.place, 1)
+            self.session.drop([beside, rest(self.place, 1)])
+            self._compute(beside, self.place, [span])
+            columns = column_names(self.session, self.place)
+            for statement in self._merge(table, beside, columns):
+                self.session.execute(statement)
+            self.session.drop([beside])
+            record.write(self.snapshot.location, filled)
+        return filled
+
+    def _merge(self, table: str, beside: Relation, columns: Sequence[str]) -> list[str]:
+        """Later batches may say more of what earlier ones said, by key."""
+        rows = name(self.session, beside)
+        if write_of(self.snapshot) is not Write.KEYS:
+            return [writing.add_rows(table, rows, columns)]
+        left = rest(self.place, 1)
+        swapped = writing.swap_keys(table, rows, name(self.session, left), columns, keys_of(self.snapshot))
+        return [*swapped[:-1], f"DROP TABLE {name(self.session, left)}"]
+
+    # -- a later generation ----------------------------------------------------------------------------------------
+    def stage(self, content: Content) -> Staged:
+        """Computes it beside the table; see :meth:`anabranch.ports.provider.Refreshes.stage`."""
+        began = time.perf_counter()
+        number = content.top + 1
+        beside = fresh(self.place, number)
+        write = write_of(self.snapshot)
+        with transaction(self.session):
+            self.session.drop([beside, rest(self.place, number)])
+            if self.snapshot.kind in HISTORY:
+                self._continue_history(beside, self.place)
+            elif write is Write.REPLACE:
+                self.session.create_table(beside, self.render(self._any()))
+            else:
+                self._compute(beside, self.place, list(self._batches(self.work.spans)))
+        rows = self.session.count(beside)
+        made = after(content, write, self.work.spans, float(self.work.now), rows)
+        columns = self.session.columns(beside if write is Write.REPLACE else self.place) or ()
+        return Staged(self.snapshot, number, made, Built(rows, columns, "", time.perf_counter() - began))
+
+    # -- what both do ----------------------------------------------------------------------------------------------
+    def _compute(self, beside: Relation, place: Relation, spans: Sequence[Span]) -> None:
+        """Makes ``beside`` with the rows of ``spans``; rows by key with their marks."""
+        kind = self.snapshot.kind
+        for at, span in enumerate(spans):
+            query = self.render(span)
+            if kind is Kind.BY_TIME_RANGE:
+                query = writing.rows_in(query, time_condition(self.session, self.snapshot, place, [span]))
+            if write_of(self.snapshot) is Write.KEYS:
+                query = f"SELECT *, true AS {writing.column_list([writing.MARK])} FROM (\n{query}\n) AS anabranch_rows"
+            if not at:
+                self.session.create_table(beside, query)
+            elif write_of(self.snapshot) is Write.KEYS:  # a later batch's rows stand for those of an earlier one
+                there = f"SELECT 1 FROM (\n{query}\n) AS n WHERE {writing.matches('b', 'n', keys_of(self.snapshot))}"
+                self.session.execute(f"DELETE FROM {name(self.session, beside)} AS b WHERE EXISTS ({there})")
+                self.session.execute(f"INSERT INTO {name(self.session, beside)} {query}")
+            else:
+                self.session.execute(f"INSERT INTO {name(self.session, beside)} {query}")
+            if kind is Kind.BY_UNIQUE_KEY:
+                self._require_unique(beside)
+            elif kind is Kind.BY_PARTITION:
+                self._require_columns(beside, keys_of(self.snapshot), "partitioned_by")
+
+    def _continue_history(self, into: Relation, there: Relation | None) -> None:
+        """Makes ``into`` the next state of a history, from ``there``; the first where it is None, carried over from the
+        version that it takes the place of."""
+        source = fresh(self.place, 0)
+        self.session.drop([source])
+        self.session.create_table(source, self.render(self._any()))
+        columns = column_names(self.session, source)
+        by_time = self.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
+        said = history.settings(self.snapshot.properties, columns, by_time=by_time)
+        self._require_columns(source, [*said.keys, *said.tracked, *filter(None, [said.updated_at])], "its kind")
+        self._require_unique(source)
+        query = f"SELECT * FROM {name(self.session, source)}"
+        now = f"CAST('{moment(self.work.now):%Y-%m-%d %H:%M:%S}' AS TIMESTAMP)"
+        previous = self.work.previous
+        if there is None and previous is not None and previous.kind in HISTORY:
+            there = relation(previous.location)
+        held = self.session.describe(there) if there is not None else None
+        if there is None or held is None:
+            self.session.create_table(into, history.begun(query, columns, said, now))
+        else:
+            table = name(self.session, there)
+            names = [n for n, _ in held.columns]
+            self.session.create_table(into, history.carried(query, columns, said, now, table, names))
+        self.session.drop([source])
+
+    def _require_unique(self, table: Relation) -> None:
+        keys = keys_of(self.snapshot)
+        self._require_columns(table, keys, "unique_key")
+        found = self.session.query(writing.repeated_keys(name(self.session, table), keys)).rows
+        if found:
+            shown = "; ".join(f"{', '.join(map(str, row[:-1]))}: {row[-1]} rows" for row in found)
+            raise ModelError(
+                f"{', '.join(keys)} is not a unique key of {self.snapshot.asset}: {shown}",
+                asset=self.snapshot.asset,
+                hint="name more columns in unique_key, or leave one row a key in the query",
+            )
+
+    def _require_columns(self, table: Relation, wanted: Sequence[str], by: str) -> None:
+        there = {n.lower() for n in column_names(self.session, table)}
+        for column in wanted:
+            if column not in there:
+                raise ModelError(
+                    f"{self.snapshot.asset} has no column {column}, which {by} names",
+                    asset=self.snapshot.asset,
+                    hint=f"its columns are {', '.join(sorted(there - {writing.MARK}))}",
+                )
+
+    def _batches(self, spans: Spans) -> list[Span]:
+        said = schedule.read(self.snapshot.properties)
+        return list(batches(normal(spans), said.unit, said.batch_size))
+
+
+def stand_in(session: Session, staged: Staged) -> str:
+    """What a table is to readers of the same refresh: as it will be once its next generation is swapped in."""
+    place = relation(staged.snapshot.location)
+    table, beside = name(session, place), name(session, fresh(place, staged.number))
+    write = staged.generation.write
+    if write is Write.REPLACE:
+        return beside
+    columns = column_names(session, place)
+    if write is Write.SPANS:
+        condition = time_condition(session, staged.snapshot, place, staged.generation.area)
+        return writing.with_spans(table, beside, columns, condition)
+    if write is Write.KEYS:
+        return writing.with_keys(table, beside, columns, keys_of(staged.snapshot))
+    return writing.with_rows(table, beside, columns)
+
+
+def staged_inputs(
+    session: Session, inputs: Mapping[AssetName, Snapshot], staged: Mapping[AssetName, Staged]
+) -> dict[AssetName, str]:
+    """What stands for those of ``inputs`` that are being refreshed."""
+    return {a: stand_in(session, staged[a]) for a in inputs if a in staged}
