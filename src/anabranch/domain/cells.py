@@ -120,6 +120,7 @@ def _time(text: str) -> tuple[Form, str]:
             return Form.DATE, date.fromisoformat(text).isoformat()
         if (found := _MOMENT.match(text)) is not None:
             day, hour, zone = found.groups()
+            hour += ":00" if len(hour) == len("12:00") else ""  # engines want seconds
             spelled = f"{day} {hour}{(zone or '').upper().replace('Z', '+00:00')}"
             datetime.fromisoformat(spelled)
             return Form.MOMENT, spelled

@@ -322,7 +322,9 @@ class MemoryBench:
                 if not declared:
                     return None
                 where = Where(self._root / "anabranch.yaml")
-                types: Columns = {n: self._type(t, where, f"{asset}.{n}") for n, t in declared.items()}
+                spelled = snapshot.properties.get("columns", "").lower().split(",")  # in the order of the declaration
+                ordered = sorted(declared, key=lambda n: spelled.index(n) if n in spelled else len(spelled))
+                types: Columns = {n: self._type(declared[n], where, f"{asset}.{n}") for n in ordered}
                 session.create_table(place, sql.rows(types, ()))
             elif snapshot.kind is Kind.SEED:
                 if not self._load_seed(session, place, snapshot):

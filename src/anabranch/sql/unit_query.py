@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlglot import ErrorLevel, Token, TokenType, exp
+from sqlglot import ErrorLevel, Token, TokenType, exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from anabranch.domain.names import nearest
@@ -63,7 +63,8 @@ def cte_names(query: str, dialect: str) -> list[str]:
 def data_type(text: str, dialect: str) -> str:
     """The name of a type, as DuckDB spells it. Raises ``ValueError`` for what is no type."""
     try:
-        return exp.DataType.build(text, dialect=dialect).sql(DUCKDB)
+        found = parse_one(text, read=dialect, into=exp.DataType, error_level=ErrorLevel.IMMEDIATE)
+        return found.sql(DUCKDB)
     except (SqlglotError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{text!r} is no type") from error
 
