@@ -131,6 +131,7 @@ def _as_dict(outcome: Outcome) -> dict[str, object]:
         "verdict": outcome.verdict.value,
         "seconds": round(outcome.seconds, 4),
         "error": error.message if error is not None else None,
+        "error_file": _relative(where.path, outcome) if where is not None else None,
         "error_line": where.line if where is not None else None,
         "hint": error.hint if error is not None else None,
         "mismatches": [
@@ -151,6 +152,12 @@ def _as_dict(outcome: Outcome) -> dict[str, object]:
         ],
         "notes": list(outcome.notes),
     }
+
+
+def _relative(path: Path, outcome: Outcome) -> str:
+    """From the project's folder, where it lies in it."""
+    root = outcome.test.where.path.as_posix().removesuffix(outcome.test.file)
+    return path.as_posix().removeprefix(root)
 
 
 def write_junit(path: Path, outcomes: Sequence[Outcome], took: float) -> None:

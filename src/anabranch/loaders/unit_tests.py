@@ -20,10 +20,10 @@ from anabranch.loaders.yaml_nodes import Node, read
 
 TESTS = "tests"
 _SUFFIXES = (".yaml", ".yml")
-_KEYS = frozenset({"model", "description", "inputs", "outputs", "vars", "schema", "gateway"})
+KEYS = frozenset({"model", "description", "inputs", "outputs", "vars", "schema", "gateway"})
 """``schema`` and ``gateway`` say nothing here: a test always runs in memory."""
 _INPUT = frozenset({"rows", "columns", "query", "format", "path"})
-_OUTPUT = _INPUT | {"partial"}
+OUTPUT = _INPUT | {"partial"}
 _PRESENT = "execution_time"
 _NO_MODEL = frozenset({Kind.SEED, Kind.EXTERNAL})
 
@@ -102,7 +102,7 @@ class _Reader:
     def test(self, name: str, key: Node, value: Node) -> UnitTest:
         if not value.is_mapping:
             key.fail(f"{name} says nothing", "say: model, inputs, outputs")
-        said = value.section(_KEYS)
+        said = value.section(KEYS)
         if "model" not in said:
             key.fail(f"{name} doesn't say which model it is of", "add: model: schema.name")
         model = self._asset(said["model"], said["model"].text(), "tests")
@@ -138,10 +138,10 @@ class _Reader:
     def _outputs(self, node: Node) -> tuple[Fixture | None, dict[str, Fixture]]:
         said = node.section({"query", "ctes", "partial"})
         partial = "partial" in said and said["partial"].truth()
-        query = self._fixture(said["query"], _OUTPUT, partial=partial) if "query" in said else None
+        query = self._fixture(said["query"], OUTPUT, partial=partial) if "query" in said else None
         ctes: dict[str, Fixture] = {}
         for name, _, value in said["ctes"].items() if "ctes" in said else ():
-            ctes[name] = self._fixture(value, _OUTPUT, partial=partial)
+            ctes[name] = self._fixture(value, OUTPUT, partial=partial)
         if query is None and not ctes:
             node.fail("outputs expects nothing", "add: query: {rows: […]}, or ctes")
         return query, ctes
