@@ -40,8 +40,8 @@ def page() -> str:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         parts.append(_section(command, ["anabranch", name], 2))
-        if isinstance(command, click.Group):
-            parts += [_section(c, ["anabranch", name, n], 3) for n, c in command.commands.items()]
+        below: dict[str, click.Command] = getattr(command, "commands", {})
+        parts += [_section(c, ["anabranch", name, n], 3) for n, c in below.items()]
     return "\n".join(parts)
 
 

@@ -6,7 +6,9 @@ settings and the project's folder and returns an :class:`anabranch.ports.engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +23,13 @@ from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
 if TYPE_CHECKING:
+    from anabranch.domain.names import AssetName
     from anabranch.domain.snapshot import Snapshot
+    from anabranch.domain.unit_test import UnitTest
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
     from anabranch.ports.store import Store
+    from anabranch.ports.unit_tests import Bench
 
 DEFAULT_BRANCHES = ("main", "master")
 
@@ -122,3 +127,58 @@ def _explain(before: Snapshot, after: Snapshot) -> str:
     if not before.definition.dialect or not after.definition.dialect:
         return "content changed"
     return what_changed(before.definition.text, after.definition.text, after.definition.dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTests:
+    """What the unit tests of a project need. ``files``: relative to ``root``."""
+
+    root: Path
+    files: tuple[str, ...]
+    assets: Mapping[AssetName, Snapshot]
+    bench: Bench
+    default_schema: str
+    dialect: str
+
+    def load(self, files: Collection[str] | None = None) -> list[UnitTest]:
+        """The tests in ``files`` (by default all). Raises ``UnitTestError`` and ``ModelError``."""
+        from anabranch.loaders.unit_tests import load_tests
+
+        return load_tests(self.root, self.files if files is None else files, self.assets, self.default_schema)
+
+    def parse(self, path: str, text: str) -> list[UnitTest]:
+        """The tests of a file that needn't be there. Raises ``UnitTestError``."""
+        from anabranch.loaders.problems import Problems
+        from anabranch.loaders.unit_tests import parse_tests
+
+        problems = Problems(self.root)
+        found = parse_tests(self.root, path, text, self.assets, self.default_schema, problems)
+        problems.stop()
+        return found
+
+
+@contextmanager
+def open_unit_tests(start: Path, workspace: Workspace | None = None) -> Iterator[UnitTests]:
+    """The unit tests of the project that ``start`` lies in. Neither its state nor its warehouse is opened.
+
+    Raises:
+        ProjectError: the project can't be read.
+    """
+    from anabranch.engines.duckdb import DuckDBEngine
+    from anabranch.loaders.unit_tests import find_test_files
+    from anabranch.providers.bench import MemoryBench
+
+    root = settings.find_root(start)
+    found = settings.load(root)
+    engine = open_engine(found.warehouse, root, lambda holder: None)
+    loader = workspace.loader if workspace is not None else open_loader(found, engine, ModelsProvider.name)
+    assets = loader.load().assets
+    own = dict(found.warehouse.settings) if found.warehouse.engine == "duckdb" else {}
+    zone = next((own.pop(k) for k in list(own) if k.lower() == "timezone"), "UTC")
+    memory = DuckDBEngine(Path(":memory:"), settings={**own, "threads": "1"})
+    schema = found.warehouse.schema
+    bench = MemoryBench(memory, root=root, assets=assets, default_schema=schema, dialect=engine.dialect, time_zone=zone)
+    try:
+        yield UnitTests(root, tuple(find_test_files(root)), assets, bench, schema, engine.dialect)
+    finally:
+        bench.close()

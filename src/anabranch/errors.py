@@ -11,6 +11,7 @@
     │   │   ├── UnknownUpstream
     │   │   ├── DuplicateAsset
     │   │   └── DependencyCycle
+    │   ├── UnitTestError       a unit test that can't be read, or can't be run as it stands
     │   └── NotFound            an environment, commit or asset that isn't there
     ├── Refused                 correct, but not allowed as things stand (protected, exists, busy)
     ├── MovedOn                 somebody else was faster
@@ -107,6 +108,10 @@ class DuplicateAsset(ModelError):
 
 class DependencyCycle(ModelError):
     """Models that read each other."""
+
+
+class UnitTestError(ProjectError):
+    """A unit test that can't be read, or can't be run as it stands."""
 
 
 class NotFound(ProjectError):

@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 from anabranch.cli.main import COMMANDS, cli
 
 SUB = [["env", name] for name in ("list", "show", "create", "drop")]
-ALL = [[name] for name in COMMANDS] + SUB
+ALL = [[name] for name in COMMANDS] + SUB + [["test", "create"]]
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
@@ -51,6 +51,7 @@ Commands:
   restore  Bring back an earlier state.
   log      Show an environment's history.
   sql      Query an environment by logical names.
+  test     Run the unit tests of models, or make one.
   env      List, create, show and drop environments.
   resume   Go on with what was interrupted.
   abandon  End what was interrupted without going on.

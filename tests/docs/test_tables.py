@@ -6,6 +6,7 @@ from anabranch.bootstrap import DEFAULT_BRANCHES
 from anabranch.config.settings import TRUNK
 from anabranch.domain.names import environment_for_branch
 from anabranch.domain.plan import Verb
+from anabranch.loaders import unit_tests
 from anabranch.ports.store import Store
 
 ENVIRONMENTS = sections(page("docs/environments.md"))
@@ -28,3 +29,11 @@ def test_verbs() -> None:
 def test_ports_are_linked() -> None:
     table = rows(sections(page("docs/architecture.md"))["The ports"])
     assert {codes(row[0])[0] for row in table} == {Store.__name__, "Engine", "Provider", "Loader"}
+
+
+def test_what_a_unit_test_can_say() -> None:
+    tables = sections(page("docs/tests.md"))["What a test says"]
+    documented = {code for row in rows(tables) for code in codes(row[0])}
+    outputs = {"outputs.query", "outputs.ctes", "outputs.partial"}
+    assert documented == (unit_tests.KEYS - {"outputs", "schema", "gateway"}) | outputs | unit_tests.OUTPUT
+    assert all(f"`{key}`" in "\n".join(tables) for key in unit_tests.KEYS - {"outputs"})

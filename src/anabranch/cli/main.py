@@ -21,6 +21,7 @@ COMMANDS = {
     "restore": "Bring back an earlier state.",
     "log": "Show an environment's history.",
     "sql": "Query an environment by logical names.",
+    "test": "Run the unit tests of models, or make one.",
     "env": "List, create, show and drop environments.",
     "resume": "Go on with what was interrupted.",
     "abandon": "End what was interrupted without going on.",
