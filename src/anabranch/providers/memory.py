@@ -279,9 +279,11 @@ class MemoryProvider:
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         with self.world.lock:
-            for location, number in list(self.world.beside):
-                if location in keep and number not in keep[location]:
-                    del self.world.beside[location, number]
+            for location, writes in keep.items():
+                known = self.world.contents[location].generations if location in self.world.contents else {}
+                kept = {n for w in writes for n in (w, known[w].parent if w in known else None)}
+                for key in [k for k in self.world.beside if k[0] == location and k[1] not in kept]:
+                    del self.world.beside[key]
 
     def _swap(self, swaps: Collection[Swap]) -> None:
         world = self.world
