@@ -18,7 +18,8 @@ from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
-from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, Shown
+from anabranch.ports.rows import By, ColumnDiff, RowDiff, RowOptions
 
 PATIENCE = 10.0
 """Seconds that a provider waits for another to finish showing an environment."""
@@ -357,11 +358,13 @@ class MemoryProvider:
         rows = ((table.value,),)
         return Answer(("value",), rows if limit is None else rows[:limit], limit is not None and len(rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
+        """A table has one value, which is taken for that of one row."""
         with self.world.lock:
             old, new = self.world.tables[before.location], self.world.tables[after.location]
         changed = int(old.value != new.value)
-        return RowDiff(old.rows, new.rows, 0, 0, changed, {"value": 1} if changed else {})
+        columns = (ColumnDiff("value", "text", "text", differing=changed),)
+        return RowDiff(old.rows, new.rows, By.KEY, (), 0, 0, changed, 1, not changed, columns)
 
     def revision(self) -> str | None:
         with self.world.lock:

@@ -30,7 +30,8 @@ from anabranch.errors import (
     Where,
 )
 from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support, quoted, transaction
-from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, RowDiff, Shown
+from anabranch.ports.provider import Answer, Built, Decide, Drift, Expectation, Fault, Move, Shown
+from anabranch.ports.rows import RowDiff, RowOptions
 from anabranch.providers.comparing import compare
 from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
 from anabranch.sql.template import fill
@@ -359,10 +360,10 @@ class ModelsProvider:
             found = session.query(rendered, None if limit is None else limit + 1)
             return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
         with self.engine.session(read_only=True) as session:
             old, new = (self._existing(session, s) for s in (before, after))
-            return compare(session, old, new, keys, sample)
+            return compare(session, old, new, options, self.engine.dialect)
 
     def _existing(self, session: Session, snapshot: Snapshot) -> Found:
         found = session.describe(relation(snapshot.location))
