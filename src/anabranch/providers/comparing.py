@@ -257,14 +257,16 @@ def _changed(row: Row, keys: int, values: Sequence[Pair]) -> ChangedRow:
 def _top(before: Mapping[object, int], after: Mapping[object, int], *, as_text: bool) -> tuple[TopValue, ...]:
     """The most frequent first. ``as_text``: the sides have different types, so that 1 and ``"1"`` are one value."""
     if as_text:
-        before, after = ({None if v is None else _text(v): n for v, n in side.items()} for side in (before, after))
+        before, after = ({_text(v): n for v, n in side.items()} for side in (before, after))
     values = [*after, *(v for v in before if v not in after)]
     found = [TopValue(v, before.get(v, 0), after.get(v, 0)) for v in values]
     return tuple(sorted(found, key=lambda t: (-max(t.before, t.after), str(t.value))))
 
 
-def _text(value: object) -> str:
+def _text(value: object) -> object:
     """As the engine casts it."""
+    if value is None:
+        return None
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from anabranch.app.diff import AssetDiff
@@ -31,6 +32,13 @@ def figure(value: object, longest: int = 0) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return cell(value, longest)
+
+
+def figures(before: object, after: object, longest: int = 0) -> tuple[str, str]:
+    """Two of them; the same where they differ by no more than the order in which numbers were added up."""
+    if isinstance(before, float) and isinstance(after, float) and math.isclose(before, after, rel_tol=1e-9):
+        before = after
+    return figure(before, longest), figure(after, longest)
 
 
 def share(part: float | None) -> str:

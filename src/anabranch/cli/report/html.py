@@ -10,7 +10,7 @@ from html import escape
 
 from anabranch import __version__
 from anabranch.app.diff import AssetDiff, EnvironmentDiff
-from anabranch.cli.report.cells import NOTHING, cell, distinct, figure, headline, hidden, nulls, of_repeated, share
+from anabranch.cli.report.cells import NOTHING, cell, distinct, figures, headline, hidden, nulls, of_repeated, share
 from anabranch.cli.report.charts import bar, bars, distribution
 from anabranch.cli.report.style import CSS
 from anabranch.cli.text import at, count
@@ -163,7 +163,7 @@ def _column(found: RowDiff, column: ColumnDiff) -> str:
         ("number", _pair(distinct(old), distinct(new), there)),
     ]
     for name, kind in (("minimum", "value"), ("maximum", "value"), ("mean", "number")):
-        was, now = (figure(getattr(side, name, None), 40) for side in there)
+        was, now = figures(getattr(old, name, None), getattr(new, name, None), 40)
         cells.append((kind, _pair(was, now, there)))
     return "<tr>" + "".join(f'<td class="{kind}">{told}</td>' for kind, told in cells) + "</tr>"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from anabranch.app.diff import AssetDiff, ColumnChange, EnvironmentDiff
-from anabranch.cli.report.cells import NOTHING, cell, distinct, figure, headline, hidden, nulls, of_repeated, share
+from anabranch.cli.report.cells import NOTHING, cell, distinct, figures, headline, hidden, nulls, of_repeated, share
 from anabranch.cli.text import at, count, table
 from anabranch.ports.rows import By, ColumnDiff, RowDiff
 
@@ -124,10 +124,7 @@ def _profiled(found: RowDiff, column: ColumnDiff) -> tuple[str, ...]:
     told = [
         (share(nulls(old, found.rows_before)), share(nulls(new, found.rows_after))),
         (distinct(old), distinct(new)),
-        *(
-            (figure(getattr(old, f, None), 20), figure(getattr(new, f, None), 20))
-            for f in ("minimum", "maximum", "mean")
-        ),
+        *(figures(getattr(old, f, None), getattr(new, f, None), 20) for f in ("minimum", "maximum", "mean")),
     ]
     both = old is not None and new is not None
     cells = [was if was == now or not new else f"{was} → {now}" if both else now for was, now in told]
