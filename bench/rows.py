@@ -1,6 +1,6 @@
 """How long `anabranch diff --rows` takes on many rows: two tables of ten million, in a bounded memory.
 
-    .venv/bin/python bench/rows.py [--rows 10000000] [--memory 2GB] [--write]
+    .venv/bin/python bench/rows.py [--rows 10000000] [--memory 2GB] [--again] [--write]
 
 Makes a project in .bench/rows with a table of ten columns, a branch that changes, adds and removes some rows, and one
 more table without a key. Then measures `anabranch diff` in fresh processes, and checks each answer against what was done
@@ -60,11 +60,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/rows.py", description="Measure `anabranch diff --rows`.")
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of each table, a multiple of 10,000")
     parser.add_argument("--memory", default="2GB", help="DuckDB's memory_limit")
+    parser.add_argument("--again", action="store_true", help="on the tables that the last run made")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     arguments = parser.parse_args()
     if arguments.rows % 10_000 or arguments.rows <= 0:
         parser.error("--rows must be a multiple of 10,000")
-    _make(arguments.rows, arguments.memory)
+    if not arguments.again:
+        _make(arguments.rows, arguments.memory)
     figures = {}
     for title, command in COMMANDS.items():
         log = HOME / "diff.log"

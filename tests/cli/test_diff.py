@@ -79,17 +79,17 @@ def test_a_profile_on_a_terminal(changed, anabranch):
     said = anabranch("diff", "--profile", "--asset", "marts.wide", "--sample", "0")
     assert changed.plain(said.out).split("    profile")[1] == snapshot("""\
  (prod → feature where they differ)
-    column      match             nulls   distinct                         min        max             mean
-    id              –             0.0 %   100 → 99                           0         99   49.5 → 49.9495
-    country    89.9 %             0.0 %      3 → 4   de → <script>alert('x')<…         it                –
-    amount     99.0 %             0.0 %      7 → 8                          -1    5 → nan         1.95 → –
-    sort      100.0 %             0.0 %          1                        same       same                –
-    nothing     0.0 %   100.0 % → 0.0 %      0 → 1                       – → 1      – → 1            – → 1
-    a           0.0 %             0.0 %   100 → 99                       0 → 1   99 → 100   49.5 → 50.9495
-    b          50.5 %             0.0 %   100 → 98                       0 → 1         99   49.5 → 50.4444
-    c         100.0 %             0.0 %   100 → 99                           0         99         49.5 → –
-    e<b>            –             0.0 %          1                        true       true                –
-    d               –             0.0 %        100                           0         99             49.5
+    column      match             nulls   distinct                         min        max            mean
+    id              –             0.0 %   100 → 99                           0         99   49.5 → 49.949
+    country    89.9 %             0.0 %      3 → 4   de → <script>alert('x')<…         it               –
+    amount     99.0 %             0.0 %      7 → 8                          -1    5 → nan        1.95 → –
+    sort      100.0 %             0.0 %          1                        same       same               –
+    nothing     0.0 %   100.0 % → 0.0 %      0 → 1                       – → 1      – → 1           – → 1
+    a           0.0 %             0.0 %   100 → 99                       0 → 1   99 → 100   49.5 → 50.949
+    b          50.5 %             0.0 %   100 → 98                       0 → 1         99   49.5 → 50.444
+    c         100.0 %             0.0 %   100 → 99                           0         99        49.5 → –
+    e<b>            –             0.0 %          1                        true       true               –
+    d               –             0.0 %        100                           0         99            49.5
 1 asset differs from prod @ <commit>, 0 are the same
 """)
 
@@ -231,13 +231,13 @@ def test_shares_are_never_rounded_to_all_or_nothing():
 def test_cells_stay_on_their_line():
     assert cell("a\nb\x1b[31m\u202e\ud800") == "a\\nb\\x1b[31m\\u202e\\ud800"
     assert (cell(None), cell(True), cell("x" * 50, 10), cell(1.5)) == ("–", "true", "x" * 9 + "…", "1.5")
-    assert [figure(v) for v in (1234567, 1234567.8, 0.1 + 0.2, 1e300, True, "2020-01-01")] == [
-        "1,234,567", "1,234,568", "0.3", "1e+300", "true", "2020-01-01",
+    assert [figure(v) for v in (1234567, 1234567.8, 2000.0, 0.1 + 0.2, 1e300, True, "2020-01-01")] == [
+        "1,234,567", "1,234,567.8", "2,000", "0.3", "1e+300", "true", "2020-01-01",
     ]  # fmt: skip
 
 
 def test_means_that_were_added_up_in_another_order_are_the_same():
-    assert figures(0.02954375, 0.029543749999999998) == ("0.0295437", "0.0295437")
+    assert figures(0.02954375, 0.029543749999999998) == ("0.029544", "0.029544")
     assert figures(0.02954, 0.02955) == ("0.02954", "0.02955")
     assert figures(1, 2) == ("1", "2")
     assert figures(None, 2.5) == ("–", "2.5")

@@ -28,7 +28,7 @@ def figure(value: object, longest: int = 0) -> str:
     """A number without the digits that nobody reads; all else as a cell."""
     if isinstance(value, float | Decimal):
         number = float(value)
-        return f"{number:,.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:.6g}"
+        return f"{number:,.1f}".removesuffix(".0") if 1e3 <= abs(number) < 1e15 else f"{number:.5g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return cell(value, longest)

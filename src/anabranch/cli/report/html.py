@@ -155,7 +155,7 @@ def _column(found: RowDiff, column: ColumnDiff) -> str:
     shares = [nulls(old, found.rows_before), nulls(new, found.rows_after)]
     there = (old, new)
     cells = [
-        ("value", _text(column.name)),
+        ("value name", _text(column.name)),
         ("", f"<code>{' → '.join(kinds)}</code>{text}"),
         ("name", match),
         ("number", NOTHING if column.differing is None else f"{column.differing:,}"),
@@ -163,7 +163,7 @@ def _column(found: RowDiff, column: ColumnDiff) -> str:
         ("number", _pair(distinct(old), distinct(new), there)),
     ]
     for name, kind in (("minimum", "value"), ("maximum", "value"), ("mean", "number")):
-        was, now = figures(getattr(old, name, None), getattr(new, name, None), 40)
+        was, now = figures(getattr(old, name, None), getattr(new, name, None), 24)
         cells.append((kind, _pair(was, now, there)))
     return "<tr>" + "".join(f'<td class="{kind}">{told}</td>' for kind, told in cells) + "</tr>"
 
@@ -202,7 +202,7 @@ def _moved(found: RowDiff, column: ColumnDiff) -> float:
 
 
 def _chart(found: RowDiff, column: ColumnDiff) -> str:
-    values = [(cell(t.value, 22), t.before, t.after) for t in column.top]
+    values = [(cell(t.value, 16), t.before, t.after) for t in column.top]
     chart = distribution(values, found.rows_before, found.rows_after)
     return f"<figure><figcaption>{_text(column.name)}</figcaption>{chart}</figure>"
 

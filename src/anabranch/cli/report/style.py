@@ -48,7 +48,7 @@ th, td { text-align: left; padding: .3rem 1.5rem .3rem 0; border-bottom: 1px sol
 th { font-size: .8rem; font-weight: 600; color: var(--soft); white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-td.value { overflow-wrap: anywhere; max-width: 26rem; }
+td.value { overflow-wrap: anywhere; min-width: 6rem; max-width: 26rem; }
 td.name { white-space: nowrap; }
 .pair { display: block; white-space: nowrap; }
 .pair + .pair { color: var(--after); }
