@@ -85,7 +85,7 @@ KEYS = {
         "notes",
     },
     "apply": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
-    "diff --rows": {"environment", "head", "other", "other_head", "same", "assets"},
+    "diff --rows": {"environment", "head", "other", "other_head", "where", "tolerance", "same", "assets"},
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",

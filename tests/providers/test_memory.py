@@ -11,6 +11,7 @@ from anabranch.domain.places import physical_location
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.ports.provider import Move, Provider, Tables, Work
+from anabranch.ports.rows import RowOptions
 from anabranch.providers.memory import MemoryProvider, Moment, World
 from anabranch.testing.provider_suite import FEATURE, SOURCE, A, B, ProviderSuite, Rig, build, show, state
 
@@ -209,5 +210,5 @@ def test_a_query_is_the_name_of_an_asset():
     answer = provider.query("sales.a", {A: one}, 10)
     assert (answer.columns, len(answer.rows), answer.more) == (("value",), 1, False)
     assert provider.query("sales.a", {A: one}, 0).more
-    assert provider.compare(one, two, (), 10).changed == 1
-    assert provider.compare(one, one, (), 10).changed == 0
+    assert provider.compare(one, two, RowOptions()).changed == 1
+    assert provider.compare(one, one, RowOptions()).changed == 0

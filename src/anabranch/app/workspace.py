@@ -23,6 +23,7 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
+from anabranch.ports.rows import RowOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +308,16 @@ class Workspace:
         return self._inspector.inspect(environment)
 
     def diff(
-        self, name: EnvironmentName, other: EnvironmentName, *, rows: bool, sample: int = 10
+        self,
+        name: EnvironmentName,
+        other: EnvironmentName,
+        *,
+        rows: RowOptions | None = None,
+        only: Collection[AssetName] = (),
     ) -> diff.EnvironmentDiff:
-        """What ``name`` has that ``other`` hasn't."""
+        """What ``name`` has that ``other`` hasn't. See :func:`anabranch.app.diff.compare`."""
         before, after = self.state.require(other), self.state.require(name)
-        return diff.compare(self.state, self.tables, before, after, rows=rows, sample=sample)
+        return diff.compare(self.state, self.tables, before, after, rows=rows, only=only)
 
     def log(self, name: EnvironmentName, limit: int) -> list[LogEntry]:
         """The environment's history, newest first; it goes on into that of the environment it began from."""

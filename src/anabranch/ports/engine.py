@@ -151,6 +151,19 @@ class Session(Protocol):
         """Its rows."""
         ...
 
+    def content_hash(self, relation: Relation, columns: Sequence[str]) -> str:
+        """A hash of what ``columns`` of ``relation`` hold, computed where the data is: 64 hexadecimal digits.
+
+        The order of rows doesn't count, their number does, and so do the columns' names, types and order. Rows that an
+        engine calls equal and that a query can tell apart (0.0 and -0.0, 1 month and 30 days) count as different: equal
+        hashes mean equal content, as surely as 64 bits a row can say it; unequal ones may only be a change of engine
+        or of its version.
+
+        Raises:
+            StatementFailed: there is no such relation or column.
+        """
+        ...
+
 
 class Engine(Protocol):
     """A database that sessions are opened on."""

@@ -22,6 +22,7 @@ from anabranch.domain.intervals import Spans
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
+from anabranch.ports.rows import RowDiff, RowOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +143,6 @@ class Expectation:
     snapshots: Mapping[AssetName, Snapshot]
     built: Mapping[str, Built]
     """By location."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowDiff:
-    """How the rows of two versions of an asset differ. The counts by key are None where rows can't be told apart;
-    ``note`` says why. ``columns``: of each column that differs in some row, in how many. ``sample``: ``(key, column,
-    before, after)``; before or after is None for a row that is only on one side (the column is then ``""``)."""
-
-    rows_before: int
-    rows_after: int
-    added: int | None = None
-    removed: int | None = None
-    changed: int | None = None
-    columns: Mapping[str, int] = field(default_factory=dict)
-    sample: tuple[tuple[tuple[object, ...], str, object, object], ...] = ()
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +285,13 @@ class Tables(Provider, Protocol):
         """
         ...
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
-        """How the rows of two versions differ, computed where they are."""
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
+        """How the rows of two versions differ, computed where they are.
+
+        Raises:
+            Refused: ``options.where`` is no condition.
+            SqlSyntaxError: it doesn't parse.
+            ModelError: it doesn't fit.
+            StatementFailed: one of the two is gone.
+        """
         ...

@@ -29,12 +29,12 @@ from anabranch.ports.provider import (
     Expectation,
     Fault,
     Move,
-    RowDiff,
     Shown,
     Staged,
     Swap,
     Work,
 )
+from anabranch.ports.rows import By, ColumnDiff, RowDiff, RowOptions
 
 NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 PATIENCE = 10.0
@@ -444,11 +444,13 @@ class MemoryProvider:
         rows = ((table.value,),)
         return Answer(("value",), rows if limit is None else rows[:limit], limit is not None and len(rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
+        """A table has one value, which is taken for that of one row."""
         with self.world.lock:
             old, new = self.world.tables[before.location], self.world.tables[after.location]
         changed = int(old.value != new.value)
-        return RowDiff(old.rows, new.rows, 0, 0, changed, {"value": 1} if changed else {})
+        columns = (ColumnDiff("value", "text", "text", differing=changed),)
+        return RowDiff(old.rows, new.rows, By.KEY, (), 0, 0, changed, 1, not changed, columns)
 
     def revision(self) -> str | None:
         with self.world.lock:

@@ -39,12 +39,12 @@ from anabranch.ports.provider import (
     Expectation,
     Fault,
     Move,
-    RowDiff,
     Shown,
     Staged,
     Swap,
     Work,
 )
+from anabranch.ports.rows import RowDiff, RowOptions
 from anabranch.providers import generations
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
@@ -392,10 +392,10 @@ class ModelsProvider:
             found = session.query(rendered, None if limit is None else limit + 1)
             return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
         with self.engine.session(read_only=True) as session:
             old, new = (self._existing(session, s) for s in (before, after))
-            return compare(session, old, new, keys, sample)
+            return compare(session, old, new, options, self.engine.dialect)
 
     def _existing(self, session: Session, snapshot: Snapshot) -> Found:
         found = session.describe(relation(snapshot.location))
