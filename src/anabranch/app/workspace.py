@@ -146,14 +146,14 @@ class Workspace:
         return self.rules.protects(name) or (there is not None and there.protected)
 
     # -- plans -----------------------------------------------------------------------------------------------------
-    def project(self) -> Project:
-        """The project's files. Raises ``ModelError``."""
-        return self.loader.load()
+    def project(self, name: EnvironmentName) -> Project:
+        """The project's files, as they are in an environment. Raises ``ModelError``."""
+        return self.loader.load(name)
 
     def plan_apply(self, name: EnvironmentName, *, merged: bool = False, explain: bool = False) -> Plan:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
         setting = self._setting(name, self.rules.ttl)
-        return self._planning.apply(name, self.project(), setting, self._now(), merged=merged, explain=explain)
+        return self._planning.apply(name, self.project(name), setting, self._now(), merged=merged, explain=explain)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""

@@ -105,8 +105,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
     match each.key:
         case "name":
             meaning.name = each.name().lower()
-            line, column = source.position(each.value[0].start)
-            meaning.name_at = (line, column, each.value[-1].end + 1 - each.value[0].start)
+            meaning.name_at = source.span(each.value[0].start, each.value[-1].end + 1)
         case "kind":
             _kind(each, meaning, source)
         case "grain" | "grains":
@@ -156,8 +155,7 @@ def _seed(each: Property, options: dict[str, Property], meaning: Meaning, source
         raise _wrong(source, each, "a SEED needs the path of its file", "write kind SEED (path '../seeds/name.csv')")
     said = options["path"]
     first = said.value[0]
-    line, column = source.position(first.start)
-    meaning.seed = SeedFile(said.text(), {}, line, column, said.value[-1].end + 1 - first.start)
+    meaning.seed = SeedFile(said.text(), {}, *source.span(first.start, said.value[-1].end + 1))
 
 
 def _with_columns(seed: SeedFile | None, columns: dict[str, str]) -> SeedFile | None:

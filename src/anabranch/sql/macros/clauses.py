@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anabranch.sql.macros.lexer import CLOSING, OPENING, Lexeme
+from anabranch.sql.words import word_set
 
 CLAUSES = {
     "with": "WITH",
@@ -15,8 +16,8 @@ CLAUSES = {
     "order_by": "ORDER BY",
     "limit": "LIMIT",
 }
-JOIN_WORDS = frozenset("left right full inner outer cross natural asof positional semi anti join".split())
-_NEXT = frozenset("where group having window qualify order limit offset fetch union except intersect using".split())
+JOIN_WORDS = word_set("left right full inner outer cross natural asof positional semi anti join")
+_NEXT = word_set("where group having window qualify order limit offset fetch union except intersect using")
 _CALLED = frozenset(["left", "right"])
 """Functions, too."""
 

@@ -1,7 +1,7 @@
 """Evaluates what macros decide by: ``@IF(@size > 1 AND @name IN ('a', 'b'), …)``.
 
-A small language of its own, on plain values: literals, lists, comparisons, AND, OR, NOT, arithmetic and a few functions,
-with SQL's NULL. What isn't known before the query runs (a column, an interval's moment) is an error.
+A small language of its own, on plain values: literals, lists, comparisons, AND, OR, NOT, arithmetic and a few
+functions, with SQL's NULL. What isn't known before the query runs (a column, an interval's moment) is an error.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, DivisionByZero, InvalidOperation
+from typing import Any
 
 from anabranch.sql.macros.lexer import Lexeme, lex, significant
 from anabranch.sql.macros.moments import MARK, show_moments
 from anabranch.sql.macros.values import Sql, Value
 
-_COMPARE: Mapping[str, Callable[[object, object], object]] = {
+_COMPARE: Mapping[str, Callable[[Any, Any], object]] = {
     "=": operator.eq,
     "==": operator.eq,
     "<>": operator.ne,

@@ -33,21 +33,17 @@ from anabranch.sql.macros.scope import (
 from anabranch.sql.macros.text import Mapped, join
 from anabranch.sql.macros.values import Sql, Value, identifier, is_dotted, literal, to_sql, to_text
 from anabranch.sql.syntax import Source
+from anabranch.sql.words import word_set
 
 LATER = frozenset({"resolve_template", "not", "from", "sql_literal"})
 """SQLMesh's, and not here."""
 _IN_STRING = re.compile(r"@\{\s*(\w+)\s*\}")
 _IN_TEMPLATE = re.compile(r"@\{\s*(\w+)\s*\}|@([A-Za-z_]\w*)")
 _LAST = re.compile(r"(\w+|\S)\s*\Z")
-_OPERATORS = frozenset("+ - * / % || = == <> != < <= > >= :: . [ ^ & | ~ ->".split())
-_OPERATOR_WORDS = frozenset("and or not in like ilike between is collate".split())
-_HALVES = (_OPERATORS | _OPERATOR_WORDS | frozenset("exclude except replace rename as over filter then else".split())) - {
-    "-",
-    "+",
-    "~",
-    "not",
-    "[",
-}
+_OPERATORS = word_set("+ - * / % || = == <> != < <= > >= :: . [ ^ & | ~ ->")
+_OPERATOR_WORDS = word_set("and or not in like ilike between is collate")
+_MORE_WORDS = word_set("exclude except replace rename as over filter then else")
+_HALVES = (_OPERATORS | _OPERATOR_WORDS | _MORE_WORDS) - {"-", "+", "~", "not", "["}
 """What begins a text that goes on with what stands before it, and so stands in no parentheses."""
 _BEFORE_ITEM = frozenset(["", ",", "(", "[", "select", "by", "distinct", "all"])
 _NAMED = frozenset(["from", "join", "as"])
@@ -109,19 +105,19 @@ class Expander:
     def known(self, name: str, scope: Scope, place: tuple[int, int]) -> Local:
         """The value of a variable that must be there."""
         found, value = self.lookup(name, scope)
-        if found:
-            if isinstance(value, Moment) and self.in_header:
-                self.fail(f"@{name} isn't known in the header", place, "it is of the query, which is built by intervals")
-            return value
-        names = [*scope.locals, *self.own, *self.around.variables, *MOMENTS, *RUNTIME]
-        near = nearest(name.lower(), names)
+        if not found:
+            self.fail(f"there is no variable @{name}", place, self._suggest(name, scope))
+        if isinstance(value, Moment) and self.in_header:
+            self.fail(f"@{name} isn't known in the header", place, "it is of the query, which is built by intervals")
+        return value
+
+    def _suggest(self, name: str, scope: Scope) -> str:
+        near = nearest(name.lower(), [*scope.locals, *self.own, *self.around.variables, *MOMENTS, *RUNTIME])
         if name.lower() in self.macros():
-            hint = f"a macro is called with parentheses: @{name}(…)"
-        elif near:
-            hint = f"did you mean @{near}?"
-        else:
-            hint = f"set it under variables: in anabranch.yaml; for the operator, write abs({name})"
-        self.fail(f"there is no variable @{name}", place, hint)
+            return f"a macro is called with parentheses: @{name}(…)"
+        if near:
+            return f"did you mean @{near}?"
+        return f"set it under variables: in anabranch.yaml; for the operator, write abs({name})"
 
     def macros(self) -> list[str]:
         """The names of all macros."""
@@ -196,14 +192,19 @@ class Expander:
         if isinstance(local, Function):
             arguments = [self.expand(a, call.scope, call.depth + 1).strip() for a in call.args]
             return self.apply(local, arguments, call)
-        if name in self.around.python:
-            return self._python(name, call)
         if name in BUILTINS:
             return BUILTINS[name](self, call)
+        if name not in self.around.python:
+            self._unknown(name, call)
+        return self._python(name, call)
+
+    def _unknown(self, name: str, call: Call) -> NoReturn:
         if name in LATER:
             self.fail(f"SQLMesh's macro @{call.name} isn't supported yet", call.place, "write plain SQL")
         near = nearest(name, [*self.macros(), *(n for n, v in call.scope.locals.items() if isinstance(v, Function))])
-        hint = f"did you mean @{near}?" if near else f"define it in macros/; for the operator, write abs({call.name}(…))"
+        hint = (
+            f"did you mean @{near}?" if near else f"define it in macros/; for the operator, write abs({call.name}(…))"
+        )
         self.fail(f"there is no macro @{call.name}", call.place, hint)
 
     def _python(self, name: str, call: Call) -> Mapped:
@@ -309,7 +310,9 @@ class _Run:
         """Whether a bare word belongs to a name of several parts, or is called."""
         before = self._lexemes[at - 1] if at else None
         after = self._lexemes[at + 1] if at + 1 < len(self._lexemes) else None
-        return any(x is not None and x.kind == "sign" and x.text in signs for x, signs in ((before, "."), (after, ".(")))
+        return any(
+            x is not None and x.kind == "sign" and x.text in signs for x, signs in ((before, "."), (after, ".("))
+        )
 
     def _touches_dot(self, at: int) -> bool:
         before = self._lexemes[at - 1] if at else None
@@ -333,7 +336,7 @@ class _Run:
     def _is_list(self, lexeme: Lexeme) -> bool:
         """Whether ``@x (`` is a variable and not a call: where there is such a variable, and no such macro."""
         name = lexeme.lower[1:]
-        if name in self._e.macros() or isinstance(self._scope.locals.get(name), Function):
+        if is_built_in(name) or isinstance(self._scope.locals.get(name), Function) or name in self._e.around.python:
             return False
         return self._e.lookup(name, self._scope)[0]
 
@@ -476,6 +479,13 @@ class _Run:
                 self._out.pop()
             self._out.append(Mapped.at("\n", self._text.place(self._lexemes[following - 1].start)))
         return following
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a macro, by its name in lower case, is one of SQLMesh's."""
+    from anabranch.sql.macros.builtins import BUILTINS
+
+    return name in BUILTINS or name in CLAUSES or name in LATER
 
 
 def _name(lexeme: Lexeme) -> str:

@@ -21,7 +21,7 @@ class Sql(str):
     __slots__ = ()
 
 
-Value: TypeAlias = "None | bool | int | float | Decimal | str | Sequence[Value]"
+Value: TypeAlias = "bool | int | float | Decimal | str | Sequence[Value] | None"
 """A ``str`` is a text unless it is :class:`Sql`."""
 
 
