@@ -20,6 +20,7 @@ from anabranch.sql.macros.moments import MOMENTS, moment_sql, sentinel
 from anabranch.sql.macros.scope import (
     MAX_DEPTH,
     MAX_LENGTH,
+    MAX_STEPS,
     RUNTIME,
     Evaluator,
     Function,
@@ -72,7 +73,7 @@ class Expander:
     fixed: dict[str, Value] = field(default_factory=dict)
     used: set[Use] = field(default_factory=set)
     in_header: bool = False
-    _length: int = 0
+    _steps: int = 0
 
     # -- errors ----------------------------------------------------------------------------------------------------
     def fail(self, message: str, place: tuple[int, int], hint: str | None = None) -> NoReturn:
@@ -136,9 +137,11 @@ class Expander:
             self.fail(f"macros are nested deeper than {MAX_DEPTH}", text.place(0), "does one expand to itself?")
         if "@" not in text.text and not scope.bare:
             return text
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            self.fail(f"this takes more than {MAX_STEPS:,} expansions", text.place(0), "do with less")
         made = _Run(self, text, scope, depth).made()
-        self._length += len(made.text)
-        if self._length > MAX_LENGTH * 10 or len(made.text) > MAX_LENGTH:
+        if len(made.text) > MAX_LENGTH:
             self.fail(f"this expands to more than {MAX_LENGTH:,} characters", text.place(0), "do with less")
         return made
 

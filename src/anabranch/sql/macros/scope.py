@@ -14,6 +14,8 @@ Use = tuple[str, str]
 """Something that an expansion depends on, and its name: ``var``, ``env``, ``macro``, ``jinja``, ``columns``."""
 MAX_DEPTH = 50
 """Of expansions in expansions."""
+MAX_STEPS = 20_000
+"""Of expansions in one model."""
 MAX_LENGTH = 5_000_000
 """Of a model's text after expansion, in characters."""
 RUNTIME = frozenset({"this_env", "gateway", "runtime_stage", "model_kind_name", "this_model"})
