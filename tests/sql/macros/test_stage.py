@@ -163,7 +163,11 @@ def test_blueprints_from_a_macro() -> None:
 
 def test_mistakes_in_blueprints() -> None:
     form = "write blueprints ((customer := a, region := 'x'), (customer := b, region := 'y'))"
-    assert told("MODEL (name s.x, blueprints (3)); select 1 as x") == ("a blueprint's variable can't be read", "1:30+1", form)
+    assert told("MODEL (name s.x, blueprints (3)); select 1 as x") == (
+        "a blueprint's variable can't be read",
+        "1:30+1",
+        form,
+    )
     assert told("MODEL (name s.x, blueprints ((3))); select 1 as x")[:2] == (
         "a blueprint's variable can't be read",
         "1:31+1",
