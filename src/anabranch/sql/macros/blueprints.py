@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from anabranch.sql.macros.expand import Expander, as_value
+from anabranch.sql.macros.expand import Expander
 from anabranch.sql.macros.lexer import Lexeme, closing, lex, significant, split
 from anabranch.sql.macros.scope import Scope
+from anabranch.sql.macros.shapes import as_value
 from anabranch.sql.macros.text import Mapped, join
 from anabranch.sql.macros.values import Value
 

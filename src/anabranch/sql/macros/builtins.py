@@ -10,7 +10,9 @@ from functools import reduce
 
 from anabranch.sql.macros import library
 from anabranch.sql.macros.conditions import Undecidable, evaluate
-from anabranch.sql.macros.expand import Call, Expander, as_value, plain_value
+from anabranch.sql.macros.expand import Expander
+from anabranch.sql.macros.scope import Call
+from anabranch.sql.macros.shapes import as_value, plain_value
 from anabranch.sql.macros.text import Mapped, join
 from anabranch.sql.macros.values import Value, to_sql
 

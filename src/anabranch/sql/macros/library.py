@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anabranch.sql.macros.conditions import Undecidable, truth
-from anabranch.sql.macros.expand import Call, Expander, is_whole, listed
-from anabranch.sql.macros.scope import ColumnsUnknown
+from anabranch.sql.macros.expand import Expander
+from anabranch.sql.macros.scope import Call, ColumnsUnknown
+from anabranch.sql.macros.shapes import is_whole, listed
 from anabranch.sql.macros.text import Mapped
 from anabranch.sql.macros.values import Sql, identifier, to_text
 

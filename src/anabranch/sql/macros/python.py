@@ -16,8 +16,8 @@ from sqlglot.errors import SqlglotError
 
 from anabranch.macros import SQL
 from anabranch.sql.macros.conditions import Undecidable, evaluate
-from anabranch.sql.macros.expand import listed
 from anabranch.sql.macros.scope import Evaluator, MacroFailed
+from anabranch.sql.macros.shapes import listed
 from anabranch.sql.macros.text import Mapped
 from anabranch.sql.macros.values import Sql, to_sql, to_text
 

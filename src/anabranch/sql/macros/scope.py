@@ -88,6 +88,18 @@ class Scope:
         return Scope({**self.locals, **params}, self.bare | set(params))
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``@NAME(arguments)``: ``place`` is in the file."""
+
+    name: str
+    args: list[Mapped]
+    named: dict[str, Mapped]
+    place: tuple[int, int]
+    scope: Scope
+    depth: int
+
+
 class Evaluator:
     """What a Python macro is given first."""
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql import model_file
 from anabranch.sql.macros.blueprints import Blueprint, blueprints
-from anabranch.sql.macros.expand import Expander, as_function, as_value, plain_value
+from anabranch.sql.macros.expand import Expander
 from anabranch.sql.macros.lexer import Lexeme, closing, lex, significant, split
 from anabranch.sql.macros.moments import MARK, strays
 from anabranch.sql.macros.scope import Local, Scope, Surroundings, Use
+from anabranch.sql.macros.shapes import as_function, as_value, plain_value
 from anabranch.sql.macros.text import Mapped, join
 from anabranch.sql.macros.values import Sql, Value
 from anabranch.sql.parsed import ParsedModel
