@@ -111,6 +111,8 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         sources={n: SourceSettings(s.columns, s.description, s.where) for n, s in found.sources.items()},
         seeds={n: SeedSettings(s.columns, s.key, s.where) for n, s in found.seeds.items()},
         salt=engine.name,
+        variables=found.variables,
+        overrides={str(name): values for name, values in found.overrides.items()},
     )
     return NativeLoader(found.root, native, ParseCache(found.root / FOLDER / "cache.db"))
 

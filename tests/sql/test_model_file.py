@@ -172,7 +172,7 @@ def test_places_are_those_of_the_file() -> None:
         ("select 'a\0b' as x", "there is a NUL character here", "1:10+1", "delete it"),
         ("select 1 {# no #}", "templates aren't supported", "1:10+2", "write plain SQL; what differs between environments is done by Anabranch"),
         ("{% if x %} select 1", "templates aren't supported", "1:1+2", "write plain SQL; what differs between environments is done by Anabranch"),
-        ("select * from t where d = @start_ds", "SQLMesh's macro @start_ds isn't supported yet", "1:27+9", "write plain SQL"),
+        ("select '\x02start_ds\x02' as x", "there is a control character (0x02) here", "1:9+1", "delete it"),
         ("select a from query_table('x')", "query_table() names what it reads in a text, which can't be followed", "1:15+11", "name the table after FROM"),
         ("select " + "(" * 500 + "1" + ")" * 500, "the query is nested too deeply", "1:408+1", None),
         ("MODEL (name a.b, select 1", "the header that opens here isn't closed", "1:1+7", "close it with );"),

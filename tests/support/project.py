@@ -77,10 +77,10 @@ class MemoryLoader:
         self.models = dict(models)
         self.error: AnabranchError | None = None
 
-    def digest(self) -> str:
+    def digest(self, environment: str = "") -> str:
         return digest(repr(sorted(self.models.items())).encode())
 
-    def load(self) -> Project:
+    def load(self, environment: str = "") -> Project:
         if self.error is not None:
             raise self.error
         return Project(snapshots(self.models), self.digest())

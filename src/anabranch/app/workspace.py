@@ -150,9 +150,9 @@ class Workspace:
         return self.rules.protects(name) or (there is not None and there.protected)
 
     # -- plans -----------------------------------------------------------------------------------------------------
-    def project(self) -> Project:
-        """The project's files. Raises ``ModelError``."""
-        return self.loader.load()
+    def project(self, name: EnvironmentName) -> Project:
+        """The project's files, as they are in an environment. Raises ``ModelError``."""
+        return self.loader.load(name)
 
     def plan_apply(
         self,
@@ -165,7 +165,7 @@ class Workspace:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
         setting = self._setting(name, self.rules.ttl)
         return self._planning.apply(
-            name, self.project(), setting, self._now(), merged=merged, explain=explain, window=window
+            name, self.project(name), setting, self._now(), merged=merged, explain=explain, window=window
         )
 
     def plan_run(

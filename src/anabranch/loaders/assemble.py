@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,8 @@ class Assembly:
 
     root: Path
     settings: NativeSettings
-    models: Mapping[str, ParsedModel]
+    models: Mapping[str, Sequence[ParsedModel]]
+    """Several of one file where it has blueprints."""
     seeds: Mapping[str, str]
     """Content hashes."""
     problems: Problems
@@ -73,8 +74,7 @@ class Assembly:
     def _add_models(self) -> set[str]:
         """All models, and seeds that have a model file; the files of those."""
         claimed: set[str] = set()
-        for path in sorted(self.models):
-            model = self.models[path]
+        for path, model in [(p, m) for p in sorted(self.models) for m in self.models[p]]:
             name = self._model_name(path, model)
             if name is None:
                 continue
@@ -145,6 +145,8 @@ class Assembly:
             return True
         if other[0] == "a source":
             message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
+        elif other[0] == by:
+            message, hint = f"two blueprints of {by} make {name}", "write a variable of theirs into its name"
         else:
             message, hint = f"{name} is defined by {other[0]} and by {by}", "rename one of them"
         self.problems.add(DuplicateAsset(message, asset=name, where=where, hint=hint))

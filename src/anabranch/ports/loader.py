@@ -30,12 +30,12 @@ class Loader(Protocol):
         """The project's folder; paths in definitions are relative to it."""
         ...
 
-    def digest(self) -> str:
+    def digest(self, environment: str = "") -> str:
         """The digest that :meth:`load` would return, without reading what hasn't changed."""
         ...
 
-    def load(self) -> Project:
-        """All assets.
+    def load(self, environment: str = "") -> Project:
+        """All assets, as they are in ``environment``: macros may ask for its name, and variables may differ there.
 
         Raises:
             ModelError: with the file, the line, the asset and what to do.

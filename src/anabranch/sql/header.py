@@ -18,8 +18,6 @@ CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _NOT_YET = {
     "audit": "audits",
     "metric": "metrics",
-    "jinja_query_begin": "templates",
-    "jinja_statement_begin": "templates",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from sqlglot import Token
@@ -15,45 +14,47 @@ from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.canonical import logic
 from anabranch.sql.guard import check_start, check_tree
 from anabranch.sql.header import take
+from anabranch.sql.macros.moments import MARK
 from anabranch.sql.outputs import output_names
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import Meaning, understand
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
-from anabranch.sql.syntax import Source, Statement, parse, split, tokenize
-from anabranch.sql.words import word_set
-
-_MACROS = word_set(
-    """start_ds start_date start_dt start_ts start_tstz start_epoch start_millis start_hour start_dtntz end_ds
-    end_date end_dt end_ts end_tstz end_epoch end_millis end_hour execution_ds execution_date execution_dt
-    execution_ts execution_epoch runtime_stage this_model this_env model_kind_name gateway def each if eval
-    sql_literal filter reduce and or not star union pivot haversine_distance generate_surrogate_key safe_add
-    safe_sub safe_div with join where group_by having order_by limit date_spine deduplicate from"""
-)
-"""SQLMesh's: DuckDB reads ``@name`` as the absolute value of a column."""
+from anabranch.sql.syntax import Origin, Source, Statement, parse, split, tokenize
 
 
-def parse_model(text: str, path: Path, *, dialect: str, default_schema: str, asset: str | None = None) -> ParsedModel:
-    """What a model file says. ``path`` and ``asset`` are for errors only.
+def parse_model(
+    text: str,
+    path: Path,
+    *,
+    dialect: str,
+    default_schema: str,
+    asset: str | None = None,
+    origin: Origin | None = None,
+) -> ParsedModel:
+    """What a model file says. ``path``, ``asset`` and ``origin`` (where macros were expanded before) are for errors and
+    places only.
 
     Raises:
         SqlSyntaxError: the header or the query doesn't parse.
         ModelError: it isn't one query, or is of a kind that isn't known here.
     """
-    source = Source(text, dialect, path, asset)
+    source = Source(text, dialect, path, asset, origin)
+    if origin is None and MARK in text:
+        at = text.index(MARK)
+        raise source.error(SqlSyntaxError, "there is a control character (0x02) here", at, at + 1, "delete it")
     tokens = tokenize(source)
     found, rest = take(source, tokens)
     meaning = understand(found, source) if found is not None else Meaning()
     if meaning.name and "." not in meaning.name:
         meaning.name = f"{default_schema}.{meaning.name}"
-    source = Source(text, dialect, path, meaning.name or asset)
+    source = Source(text, dialect, path, meaning.name or asset, origin)
     statements = split(rest)
     if meaning.kind is Kind.SEED:
         return _seed(source, meaning, statements)
     if not statements:
         message = "the header is followed by no query" if found is not None else "the file holds no query"
         raise source.error(ModelError, message, hint="write one SELECT, or delete the file")
-    _check_macros(source, statements[0])
     check_start(source, statements[0], ModelError)
     if len(statements) > 1:
         message, hint = "a second statement begins here; a model is one query", "make it a model of its own"
@@ -100,8 +101,7 @@ def _header_end(tokens: Sequence[Token], rest: Sequence[Token]) -> int:
 
 
 def _read(source: Source, name: str, start: int, end: int, bare: bool) -> Read:
-    line, column = source.position(start)
-    return Read(name, line, column, end - start, bare)
+    return Read(name, *source.span(start, end), bare)
 
 
 def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]]) -> ParsedModel:
@@ -122,10 +122,3 @@ def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]
         enabled=meaning.enabled,
         name_at=meaning.name_at,
     )
-
-
-def _check_macros(source: Source, tokens: Sequence[Token]) -> None:
-    for at, name in pairwise(tokens):
-        if at.text == "@" and name.start == at.end + 1 and name.text.lower() in _MACROS:
-            message, hint = f"SQLMesh's macro @{name.text} isn't supported yet", "write plain SQL"
-            raise source.error(SqlSyntaxError, message, at.start, name.end + 1, hint)

@@ -122,8 +122,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
     match each.key:
         case "name":
             meaning.name = each.name().lower()
-            line, column = source.position(each.value[0].start)
-            meaning.name_at = (line, column, each.value[-1].end + 1 - each.value[0].start)
+            meaning.name_at = source.span(each.value[0].start, each.value[-1].end + 1)
         case "kind":
             _kind(each, meaning, source)
         case "grain" | "grains":
