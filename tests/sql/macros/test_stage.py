@@ -36,7 +36,11 @@ def test_a_header_with_macros() -> None:
         "MODEL (name @{customer}.orders, kind @IF(@size > 3, VIEW, FULL), cron '@daily', description 'of @{customer}');\n"
         "select @this_model as m, @model_kind_name as k from raw.o"
     ).models
-    assert (model.name, model.kind, model.properties) == ("acme.orders", Kind.VIEW, {"description": "of acme"})
+    assert (model.name, model.kind, model.properties) == (
+        "acme.orders",
+        Kind.VIEW,
+        {"description": "of acme", "cron": "@daily"},
+    )
     assert model.query == "select acme.orders as m, 'VIEW' as k from raw.o"
     assert model.name_at == (1, 13, 18)
 
