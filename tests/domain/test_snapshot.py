@@ -6,10 +6,22 @@ from tests.strategies import assets
 
 from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName
-from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, SeedSource, Snapshot, decode, encode
+from anabranch.domain.snapshot import (
+    PHYSICAL,
+    Definition,
+    Input,
+    Kind,
+    Published,
+    SeedSource,
+    Snapshot,
+    decode,
+    encode,
+)
 
 texts = st.text(max_size=30)
 fingerprints = texts.map(lambda t: Fingerprint(digest(t.encode())))
+inputs = st.builds(Input, fingerprints, st.none() | st.lists(texts, max_size=3).map(tuple))
+published = st.builds(Published, fingerprints, st.none() | st.dictionaries(texts, fingerprints, max_size=3))
 snapshots = st.builds(
     Snapshot,
     asset=assets,
@@ -18,9 +30,10 @@ snapshots = st.builds(
     fingerprint=fingerprints,
     logic=fingerprints,
     location=texts,
-    upstreams=st.dictionaries(assets, fingerprints, max_size=3),
+    upstreams=st.dictionaries(assets, inputs, max_size=3),
     properties=st.dictionaries(texts, texts, max_size=3),
     definition=st.builds(Definition, texts, texts, texts),
+    published=published,
 )
 
 

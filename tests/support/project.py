@@ -11,7 +11,7 @@ from anabranch.domain.graph import order
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, Snapshot
+from anabranch.domain.snapshot import PHYSICAL, Definition, Input, Kind, Snapshot
 from anabranch.errors import AnabranchError
 from anabranch.ports.loader import Project
 from anabranch.providers.memory import value_of
@@ -43,9 +43,9 @@ def snapshots(models: Models) -> dict[AssetName, Snapshot]:
     found: dict[AssetName, Snapshot] = {}
     for name in order({name: model.reads for name, model in models.items()}):
         model, asset = models[name], AssetName(name)
-        over = {AssetName(u): found[AssetName(u)].fingerprint for u in model.reads}
+        over = {AssetName(u): Input(found[AssetName(u)].fingerprint) for u in model.reads}
         logic = Fingerprint(digest(canonical([model.logic, model.kind, sorted(model.reads)])))
-        fingerprint = Fingerprint(digest(canonical([logic, over])))
+        fingerprint = Fingerprint(digest(canonical([logic, {a: i.fingerprint for a, i in over.items()}])))
         if model.kind is Kind.EXTERNAL:
             location = name
         else:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
 from anabranch.errors import ModelError
+from anabranch.loaders.analyses import Analyses, analysis_key, header_key
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.files import Contents, scan
@@ -66,11 +67,15 @@ class NativeLoader:
             self._learn(seen, {})
             return self._last
         problems = Problems(self._root)
-        models = self._parse(seen, problems)
+        models, analyses = self._parse(seen, problems)
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
-        assembly = Assembly(self._root, self._settings, models, seeds, problems)
-        self._last = Project(assembly.assets(), self._digest(seen), assembly.notes())
+        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems)
+        try:
+            assets = assembly.assets()
+        finally:
+            self._cache.learn(self._root, {}, (), analyses.fresh)
+        self._last = Project(assets, self._digest(seen), assembly.notes(), assembly.unanalysed)
         return self._last
 
     def _look(self, *, keep: bool) -> _Seen:
@@ -81,11 +86,13 @@ class NativeLoader:
         contents.look(seeds, keep=False)
         return _Seen(contents, sorted(models), sorted(seeds))
 
-    def _parse(self, seen: _Seen, problems: Problems) -> dict[str, ParsedModel]:
-        """All models that are still there. What is parsed anew is kept even if other files are wrong."""
+    def _parse(self, seen: _Seen, problems: Problems) -> tuple[dict[str, ParsedModel], Analyses]:
+        """All models that are still there, and what is known of their queries. What is parsed anew is kept even if other
+        files are wrong."""
         hashes = seen.contents.hashes
         keys = {path: self._key(hashes[path]) for path in seen.models if path in hashes}
-        known = self._cache.parsed(set(keys.values()))
+        headers = [header_key(hashes[path], self._version) for path in seen.seeds if path in hashes]
+        known = self._cache.parsed({*keys.values(), *map(analysis_key, keys.values()), *headers})
         found: dict[str, ParsedModel] = {}
         fresh: dict[str, str] = {}
         for path, key in keys.items():
@@ -98,7 +105,8 @@ class NativeLoader:
             if model is not None:
                 found[path] = model
         self._learn(seen, fresh)
-        return found
+        settings = self._settings
+        return found, Analyses(self._root, settings.dialect, settings.default_schema, self._version, known, keys)
 
     def _parse_one(self, seen: _Seen, path: str, fresh: dict[str, str]) -> ParsedModel | None:
         from anabranch.sql.model_file import parse_model  # loads sqlglot: only for what is new

@@ -33,7 +33,7 @@ from anabranch.domain.snapshot import Kind
 from anabranch.sql.outputs import exposed_selects, is_named
 from anabranch.sql.parentheses import redundant
 from anabranch.sql.syntax import Statement, comment_end
-from anabranch.sql.version import SCHEME
+from anabranch.sql.version import WORDS
 
 CASE_INSENSITIVE = frozenset({"duckdb", "bigquery", "spark", "databricks", "hive", "tsql", "sqlite", "trino", "presto"})
 """Dialects in which quotes make no difference to the case of an identifier."""
@@ -81,7 +81,7 @@ _ODD_SPACE = Word("\xa0", "\xa0")
 def logic(statement: Statement, kind: Kind, reads: Sequence[str], stamp: str = "") -> Fingerprint:
     """The hash of what a query means. ``reads``: the assets that it reads, in the order of its text, so that a name
     without schema counts as what it stands for."""
-    parts = [str(SCHEME), statement.source.dialect, kind.value, stamp, "\x1e".join(reads), *words(statement)]
+    parts = [str(WORDS), statement.source.dialect, kind.value, stamp, "\x1e".join(reads), *words(statement)]
     return Fingerprint(digest("\x1f".join(parts).encode()))
 
 

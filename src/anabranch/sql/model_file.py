@@ -82,6 +82,7 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         columns=output_names(statement.root),
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
+        stamp=meaning.stamp,
         name_at=meaning.name_at,
     )
 
