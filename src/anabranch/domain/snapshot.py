@@ -100,8 +100,9 @@ class Input:
         if whole or published.columns is None:
             return Input(fingerprint)
         names = tuple(sorted(set(columns)))
-        said = [published.rows, *(published.column(n) for n in names)]
-        return Input(Fingerprint(digest(canonical(said))), names)
+        known = published.columns
+        said = [known.get(name) or published.column(name) for name in names]
+        return Input(Fingerprint(digest("\n".join([published.rows, *said]).encode())), names)
 
     def holds(self, upstream: Snapshot) -> bool:
         """Whether the upstream is still what was read, as far as it was read."""

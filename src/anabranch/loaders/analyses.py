@@ -44,9 +44,9 @@ class Analyses:
     _said: dict[AssetName, str] = field(default_factory=dict)
 
     def of(self, path: str, model: ParsedModel, listings: Mapping[AssetName, Listing | None]) -> Analysis:
-        """The analysis of the model at ``path``. ``listings``: the columns of what it reads."""
+        """The analysis of the model at ``path``. ``listings``: the columns of what it reads, sorted by name."""
         key = analysis_key(self.keys[path])
-        mark = digest("\n".join(self._say(a, listings[a]) for a in sorted(listings)).encode())
+        mark = digest("\n".join([self._say(asset, listings[asset]) for asset in listings]).encode())
         kept = self.known.get(key)
         lines = kept.split("\n") if isinstance(kept, str) else []  # else damaged, or written by something else
         for line in lines:

@@ -17,7 +17,7 @@ from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, Model
 from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
-from anabranch.sql.columns.link import Linked, Upstream, link
+from anabranch.sql.columns.link import Linked, link
 from anabranch.sql.columns.values import Listing
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.version import SCHEME, WORDS
@@ -245,10 +245,9 @@ class Assembly:
             self._add_whole(name, model, read, definition)
             return
         self._listings[name] = analysis.listing
-        upstreams = {u: Upstream(s.fingerprint, s.published) for u, s in read.items()}
         salt = [SCHEME, self.settings.salt, self.settings.dialect, model.kind]
         goes_on_reading = model.kind in (Kind.VIEW, Kind.EMBEDDED)
-        linked = link(analysis, upstreams, salt, stamp=model.stamp, whole=goes_on_reading)
+        linked = link(analysis, read, salt, stamp=model.stamp, whole=goes_on_reading)
         logic = Fingerprint(digest(canonical([SCHEME, model.kind, model.stamp, analysis.logic])))
         self._keep(name, model.kind, logic, linked, model.properties, definition)
 

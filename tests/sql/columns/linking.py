@@ -9,9 +9,17 @@ from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Published
 from anabranch.sql.columns.analysis import analyse
-from anabranch.sql.columns.link import Linked, Upstream, link
+from anabranch.sql.columns.link import Linked, link
 from anabranch.sql.columns.values import Analysis, Listing
 from anabranch.sql.syntax import single
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """As much of a snapshot as counts."""
+
+    fingerprint: Fingerprint
+    published: Published
 
 
 def fingerprint(text: str) -> Fingerprint:

@@ -13,12 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import Token, TokenType, exp
 
-from anabranch.sql.canonical import words
+from anabranch.sql.canonical import has_odd_gaps
 from anabranch.sql.columns.values import Unhandled
 from anabranch.sql.syntax import Statement
 
-_ODD = frozenset(["\x1d", "\xa0"])
-"""Words of :mod:`anabranch.sql.canonical` that stand for gaps in which the engine may see another token."""
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 _SPAN = re.compile(r"(\d+) ([A-Za-z]+)\Z")
 _SYNTAX = frozenset(
@@ -31,8 +29,7 @@ _UNITS = frozenset("year month day hour minute second week quarter".split())
 
 def check(statement: Statement) -> None:
     """Raises :class:`Unhandled` for a text of which the tree may lack something."""
-    odd = _ODD.intersection(words(statement))
-    if odd:
+    if has_odd_gaps(statement):
         raise Unhandled("words that touch, or are set apart by unusual white space")
     _check_names(statement)
     _check_literals(statement)

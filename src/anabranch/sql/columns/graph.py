@@ -19,6 +19,8 @@ class Ref:
     """As in :class:`~anabranch.sql.columns.values.Node`."""
 
 
+_LENGTH = 32
+"""Hex digits of a step's name."""
 Term = Ref | str | int | bool | None | tuple["Term", ...]
 """An expression or a part of one: tuples begin with what they are."""
 
@@ -61,7 +63,7 @@ class Graph:
         if meaning not in self._known:
             refs: list[int] = []
             text = json.dumps(_numbered(term, refs), ensure_ascii=False, separators=(",", ":"))
-            self.nodes.append(Node(text, tuple(refs)))
+            self.nodes.append(Node(digest(text.encode())[:_LENGTH], tuple(refs)))
             self._known[meaning] = Ref(meaning, len(self.nodes) - 1)
         return self._known[meaning]
 
@@ -78,7 +80,7 @@ class Graph:
         places = {old: -1 - i for i, old in enumerate(slots)}
         nodes = [p for p in sorted(needed) if p >= 0]
         places |= {old: i for i, old in enumerate(nodes)}
-        moved = tuple(Node(n.text, tuple(places[r] for r in n.refs)) for n in (self.nodes[p] for p in nodes))
+        moved = tuple(Node(n.does, tuple(places[r] for r in n.refs)) for n in (self.nodes[p] for p in nodes))
         return tuple(self.slots[-1 - p] for p in slots), moved, places
 
 

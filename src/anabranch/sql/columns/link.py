@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Protocol
 
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName
@@ -12,13 +13,18 @@ from anabranch.domain.snapshot import Input, Published
 from anabranch.sql.columns.values import COLUMNS, ORDER, Analysis
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """What a reader may depend on."""
+class Upstream(Protocol):
+    """What a reader may depend on. Snapshots are that."""
 
-    fingerprint: Fingerprint
-    """Of the whole."""
-    published: Published
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the whole."""
+        ...
+
+    @property
+    def published(self) -> Published:
+        """Of the rows and columns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def link(
     values: list[str] = []
     for node in analysis.nodes:
         refs = [values[r] if r >= 0 else slots[-1 - r] for r in node.refs]
-        values.append(blake2b("\n".join([node.text, *refs]).encode(), digest_size=20).hexdigest())
+        values.append(_combined(node.does, *refs))
 
     def value(ref: int) -> str:
         return values[ref] if ref >= 0 else slots[-1 - ref]
@@ -80,17 +86,17 @@ def link(
     said.append([[u, k.fingerprint if u in entire else k.published.rows] for u, k in sorted(upstreams.items())])
     fingerprint = Fingerprint(digest(canonical(said)))
     published = {
-        o.name: Fingerprint(_salted(value(o.ref), o.name, fingerprint) if o.is_unstable else value(o.ref))
+        o.name: Fingerprint(_combined(value(o.ref), o.name, fingerprint) if o.is_unstable else value(o.ref))
         for o in analysis.outputs
     }
     if layout is not None:
         published[ORDER] = Fingerprint(layout)
     if analysis.has_unstable_rows:
-        rows = _salted(rows, fingerprint)
+        rows = _combined(rows, fingerprint)
     if stamp:
-        rows = _salted(rows, stamp)
+        rows = _combined(rows, stamp)
     return Linked(fingerprint, Published(Fingerprint(rows), published), inputs)
 
 
-def _salted(*parts: str) -> Fingerprint:
-    return Fingerprint(digest("\n".join(parts).encode()))
+def _combined(*parts: str) -> str:
+    return blake2b("\n".join(parts).encode(), digest_size=20).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 COLUMNS = 1
 """The number of the rules in this package. Raise it when they change."""
@@ -26,25 +27,22 @@ class Listing:
     """What it has besides can be told by its name alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A column of an upstream, or its rows (``column`` is None)."""
 
     asset: str
     column: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A step of the computation. ``text`` says what is done; ``refs`` are what it is done to, in the order in which the
-    text counts them: ``n`` is the node of that index, ``-1 - n`` the slot of index n."""
+class Node(NamedTuple):
+    """A step of the computation. ``does`` is a hash of what is done; ``refs`` are what it is done to, in the order of
+    that: ``n`` is the node of that index, ``-1 - n`` the slot of index n."""
 
-    text: str
+    does: str
     refs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A column that a query puts out. ``ref`` as in :class:`Node`."""
 
     name: str
@@ -88,10 +86,10 @@ def encode(analysis: Analysis) -> str:
     said = [
         a.fallback,
         a.logic,
-        [[s.asset, s.column] for s in a.slots],
-        [[n.text, *n.refs] for n in a.nodes],
+        a.slots,
+        a.nodes,
         a.rows,
-        [[o.name, o.spelling, o.ref, o.is_unstable] for o in a.outputs],
+        a.outputs,
         a.layout,
         a.has_unstable_rows,
         a.is_closed,
@@ -112,10 +110,10 @@ def decode(text: str) -> Analysis:
         return Analysis(
             fallback,
             logic,
-            tuple(Slot(*s) for s in slots),
-            tuple(Node(n[0], tuple(n[1:])) for n in nodes),
+            tuple([Slot(*s) for s in slots]),
+            tuple([Node(does, tuple(refs)) for does, refs in nodes]),
             rows,
-            tuple(Output(*o) for o in outputs),
+            tuple([Output(*o) for o in outputs]),
             layout,
             unstable,
             closed,
