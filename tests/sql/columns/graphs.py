@@ -109,7 +109,9 @@ class Generator:
             if number:
                 join = r.choice(["join", "left join", "right join", "full join", "semi join", "anti join"])
                 on = ("=", self.text([sources[0]]), self.text([source]))
-                source = replace(source, join=join, on=on if r.random() < 0.8 else ("and", on, self.test([*sources, source])))
+                source = replace(
+                    source, join=join, on=on if r.random() < 0.8 else ("and", on, self.test([*sources, source]))
+                )
             sources.append(source)
         seen = [s for s in sources if s.join not in ("semi join", "anti join")]
         where = self.test(seen, deep=True) if r.random() < 0.4 else None
@@ -121,7 +123,13 @@ class Generator:
             items = [*keys[: count - 1], *(self.aggregate(seen) for _ in range(count - len(keys[: count - 1])))]
             having = (">", self.aggregate(seen, only="count"), ("num", r.randint(0, 3))) if r.random() < 0.3 else None
             return self.finished(
-                Select(tuple(sources), tuple(zip(items, names, strict=True)), where, keys or (None if kind == "all" else keys), having)
+                Select(
+                    tuple(sources),
+                    tuple(zip(items, names, strict=True)),
+                    where,
+                    keys or (None if kind == "all" else keys),
+                    having,
+                )
             )
         items = [self.value(seen) for _ in range(count)]
         if kind == "window":
@@ -262,7 +270,9 @@ class Generator:
         items = list(select.items)
         at = r.randrange(len(items))
         plain = select.grouped is None and not any(has_aggregate(e) for e, _ in items)
-        match r.choice(["add", "item", "where", "join", "distinct", "limit", "reorder", "group", "drop", "on", "order", "having"]):
+        match r.choice(
+            ["add", "item", "where", "join", "distinct", "limit", "reorder", "group", "drop", "on", "order", "having"]
+        ):
             case "add" if plain:
                 items.append((self.value(sources), f"e{self.fresh()}"))
             case "item" if plain:

@@ -42,7 +42,11 @@ class Made:
 
 
 def make(
-    models: Mapping[str, str], sources: Mapping[str, Upstream], listings: Mapping[str, Listing | None], *, views: bool = False
+    models: Mapping[str, str],
+    sources: Mapping[str, Upstream],
+    listings: Mapping[str, Listing | None],
+    *,
+    views: bool = False,
 ) -> Made:
     """``models`` in an order in which none reads a later one. A model that falls back fails the test."""
     known = {AssetName(n): u for n, u in sources.items()}

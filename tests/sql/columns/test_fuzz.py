@@ -42,7 +42,9 @@ def made_of(queries: dict[str, str]) -> Made:
     return make(queries, UPSTREAMS, listings)
 
 
-def build(connection: duckdb.DuckDBPyConnection, queries: dict[str, str], made: Made, there: dict[str, str], side: str) -> dict[str, str]:
+def build(
+    connection: duckdb.DuckDBPyConnection, queries: dict[str, str], made: Made, there: dict[str, str], side: str
+) -> dict[str, str]:
     """A table for each model, as an environment would have it. What isn't stable is shared with the other side, as tables
     are; what is stable is made again, so that it can be compared. ``there``: tables by fingerprint."""
     connection.execute("drop schema if exists m cascade")
@@ -128,8 +130,15 @@ def test_a_column_that_nobody_reads_changes_nobody() -> None:
         models = Generator(random).project()
         target = random.choice(sorted(models))
         model = models[target]
-        if model.union or model.select.grouped is not None or model.select.distinct or any(
-            s.star and s.sources[0].relation == target for m in models.values() for s in [m.select, *(c for _, c in m.ctes)]
+        if (
+            model.union
+            or model.select.grouped is not None
+            or model.select.distinct
+            or any(
+                s.star and s.sources[0].relation == target
+                for m in models.values()
+                for s in [m.select, *(c for _, c in m.ctes)]
+            )
         ):
             continue
         item = (("num", 7), "not_read")

@@ -183,6 +183,8 @@ def test_other(warehouse: duckdb.DuckDBPyConnection, what: str, one: str, other:
     assert before.columns is not None
     assert after.columns is not None
     shared = set(before.columns) & set(after.columns)
-    differing = {c for c in shared if before.columns[c] != after.columns[c]} | ({ROWS} if before.rows != after.rows else set())
+    differing = {c for c in shared if before.columns[c] != after.columns[c]} | (
+        {ROWS} if before.rows != after.rows else set()
+    )
     assert differing == set(what.split())
     assert (data(warehouse, one) != data(warehouse, other)) == ((one, other) not in SAME_DATA)

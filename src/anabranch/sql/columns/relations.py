@@ -412,11 +412,12 @@ class Relations:
     ) -> Relation:
         require_only(node, "with_", "this", "expression", "distinct", "by_name", *_TAIL)
         left = self._query(node.this, ctes, scopes, needs_names=needs_names)
-        right = self._query(node.expression, ctes, scopes, needs_names=needs_names)
+        by_name = bool(node.args.get("by_name"))
+        right = self._query(node.expression, ctes, scopes, needs_names=needs_names and by_name)
         if not left.is_closed or not right.is_closed:
             raise Unhandled(f"{node.key.upper()} of columns that aren't all known")
         others = list(right.columns)
-        if node.args.get("by_name"):
+        if by_name:
             if set(left.columns) != set(others):
                 raise Unhandled("BY NAME of different columns")
             others = list(left.columns)
