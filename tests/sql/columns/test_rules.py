@@ -133,6 +133,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
     (ROWS + " a", "select a from s.t union all select a from s.u", "select a from s.u union all select a from s.t"),
     (ROWS, "select a from s.t union all select a from s.u", "select a from s.t union select a from s.u"),
     (ROWS, "select a from s.t except select a from s.u", "select a from s.t except all select a from s.u"),
+    (ROWS, "select a from s.t group by a having count(*) > 1", "select a from s.t group by a"),
+    (ROWS, "select a from s.t group by a having sum(b) > 30", "select a from s.t group by a having sum(b) > 10"),
     # what ranges over rows
     ("n " + ROWS, "select a, count(*) as n from s.t group by a", "select a, count(*) as n from s.t where b > 20 group by a"),
     ("n " + ROWS, "select count(*) as n from s.t", "select count(*) as n from s.u"),
