@@ -224,7 +224,7 @@ def test_a_new_reader_of_other_columns_than_the_other_side_changed_is_none():
             result = repository.merge(COLUMNS, *pair)
             assert result.conflicts == ()
             assert repository.data(result.tree) == {
-                a: s.fingerprint for a, s in snapshots({**ours, **theirs, **{"s.k": ours["s.k"]}}).items()
+                a: s.fingerprint for a, s in snapshots({**ours, **theirs, "s.k": ours["s.k"]}).items()
             }
 
 

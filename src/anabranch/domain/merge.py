@@ -114,8 +114,8 @@ def incoherent(
     assets: Collection[AssetName],
     sides: tuple[TreeId, TreeId, TreeId],
 ) -> list[Conflict]:
-    """Those of ``assets`` whose upstreams in ``tree`` aren't what they were built over, as far as they read it; ``sides`` (base, ours, theirs) are for
-    the report."""
+    """Those of ``assets`` whose upstreams in ``tree`` aren't what they were built over, as far as they read
+    it; ``sides`` (base, ours, theirs) are for the report."""
     pointed = {a: s for a in sorted(set(assets)) if (s := trees.get(tree, a)) is not None}
     snapshots = read(list(pointed.values()))
     found: list[Conflict] = []

@@ -116,8 +116,8 @@ class Snapshot:
     """One version of an asset. Its id comes from what it says about data and meaning, not from how it was written.
 
     ``upstreams`` says of each asset that it reads what was read, not which snapshot that was: a changed description
-    upstream, or a column that it doesn't read, leaves it as it is. ``properties`` are the settings that matter to people
-    but not to the data (description, owner, key columns as ``"a,b"``).
+    upstream, or a column that it doesn't read, leaves it as it is. ``properties`` are the settings that matter to
+    people but not to the data (description, owner, key columns as ``"a,b"``).
     """
 
     asset: AssetName

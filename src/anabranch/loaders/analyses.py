@@ -1,7 +1,7 @@
 """What models' queries are made of, and the columns of seeds: from the cache where it is known, else found out.
 
-An analysis depends on the text of the query and on the names of the columns that it reads, so a text may have several: they
-are kept as lines, each beginning with a hash of these names.
+An analysis depends on the text of the query and on the names of the columns that it reads, so a text may have several:
+they are kept as lines, each beginning with a hash of these names.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ class Assembly:
     def _add_whole(
         self, name: AssetName, model: ParsedModel, read: Mapping[AssetName, Snapshot], definition: Definition
     ) -> None:
-        """A model of which the rules by column don't cover all: it counts by its words, and reads all of its upstreams."""
+        """The rules by column don't cover all of it: it counts by its words, and reads the whole of its upstreams."""
         inputs = {u: Input(s.fingerprint) for u, s in read.items()}
         said = [SCHEME, self.settings.salt, model.kind, model.logic, {u: i.fingerprint for u, i in inputs.items()}]
         fingerprint = Fingerprint(digest(canonical(said)))

@@ -87,8 +87,8 @@ class NativeLoader:
         return _Seen(contents, sorted(models), sorted(seeds))
 
     def _parse(self, seen: _Seen, problems: Problems) -> tuple[dict[str, ParsedModel], Analyses]:
-        """All models that are still there, and what is known of their queries. What is parsed anew is kept even if other
-        files are wrong."""
+        """All models that are still there, and what is known of their queries. What is parsed anew is kept even if
+        other files are wrong."""
         hashes = seen.contents.hashes
         keys = {path: self._key(hashes[path]) for path in seen.models if path in hashes}
         headers = [header_key(hashes[path], self._version) for path in seen.seeds if path in hashes]

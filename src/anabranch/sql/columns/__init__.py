@@ -1,9 +1,9 @@
 """Fingerprints of rows and of single columns.
 
-:mod:`~anabranch.sql.columns.analysis` turns a query into an :class:`~anabranch.sql.columns.values.Analysis`: what its rows
-and each of its columns are made of, with *slots* for what they take from upstreams. :mod:`~anabranch.sql.columns.link`
-fills the slots with the upstreams' fingerprints. The first needs sqlglot, and is done once for each text; the second is
-done each time, and is quick.
+:mod:`~anabranch.sql.columns.analysis` turns a query into an :class:`~anabranch.sql.columns.values.Analysis`: what its
+rows and each of its columns are made of, with *slots* for what they take from upstreams.
+:mod:`~anabranch.sql.columns.link` fills the slots with the upstreams' fingerprints. The first needs sqlglot, and is
+done once for each text; the second is done each time, and is quick.
 
 A relation is a set of row identities, ``rows``, and functions from them to values, its columns. What is claimed: the
 relation's projection on any columns is determined, as a multiset, by the fingerprint of ``rows`` and those of these

@@ -21,8 +21,8 @@ ANALYSED = frozenset(["duckdb"])
 def analyse(statement: Statement, default_schema: str, listings: Mapping[AssetName, Listing | None]) -> Analysis:
     """What a query is made of. ``listings``: the columns of what it reads, as far as they are known.
 
-    It depends on the text, and on the names in ``listings``; not on what the upstreams are. Where something has no rule,
-    the analysis says what, and nothing else: then the whole query counts, and the whole of what it reads.
+    It depends on the text, and on the names in ``listings``; not on what the upstreams are. Where something has no
+    rule, the analysis says what, and nothing else: then the whole query counts, and the whole of what it reads.
 
     Raises:
         ModelError: it names a table in a way that can't be followed.

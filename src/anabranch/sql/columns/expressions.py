@@ -12,6 +12,7 @@ from anabranch.sql.canonical import fold
 from anabranch.sql.columns import functions
 from anabranch.sql.columns.graph import Graph, Term, in_order
 from anabranch.sql.columns.operators import EQUATIONS, LOGICAL, MIRRORED, OPERATORS, agrees
+from anabranch.sql.columns.parts import chain, is_ordered_by_itself, require_only, said, type_of
 from anabranch.sql.columns.scope import Relation, Scopes, qualified, unqualified
 from anabranch.sql.columns.values import Unhandled
 
@@ -27,14 +28,6 @@ _CONSTANT_ARGS: Mapping[type[exp.Expr], frozenset[str]] = {
     exp.Count: frozenset(["big_int"]),
 }
 """Arguments of sqlglot's own, which say nothing about the query."""
-_TYPES = frozenset(
-    t
-    for t in exp.DType
-    if t.name
-    in """BIGINT BOOLEAN DATE DECIMAL DOUBLE FLOAT INT INT128 JSON SMALLINT TEXT VARCHAR TIME TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ TINYINT
-    UBIGINT UINT UINT128 USMALLINT UTINYINT UUID ARRAY LIST BLOB VARBINARY INTERVAL TIMESTAMP_S TIMESTAMP_MS
-    TIMESTAMP_NS""".split()
-)
 
 
 @dataclass(slots=True)
@@ -76,8 +69,8 @@ class Expressions:
     _aggregate_depth: int = 0
 
     def read(self, node: exp.Expr, scopes: Scopes, aliases: Aliases | None = None, *, takes_both: bool = False) -> Read:
-        """An expression that fills a place of its own. ``aliases``: output columns that it may name; an input column of that
-        name comes first, or both count (``takes_both``), for clauses differ in that.
+        """An expression that fills a place of its own. ``aliases``: output columns that it may name; an input column
+        of that name comes first, or both count (``takes_both``), for clauses differ in that.
 
         Raises:
             Unhandled: it holds something that has no rule.
@@ -123,7 +116,7 @@ class Expressions:
         if as_written:
             return (name, *(operand(node.args[k]) for k in ("this", "expression") if node.args.get(k)))
         if isinstance(node, LOGICAL):
-            return (name, *in_order(operand(each) for each in _chain(node, type(node))))
+            return (name, *in_order(operand(each) for each in chain(node, type(node))))
         if isinstance(node, exp.Neg | exp.Not):
             return (name, operand(node.this))
         left, right = operand(node.this), operand(node.expression)
@@ -162,7 +155,7 @@ class Expressions:
         if isinstance(node, exp.Cast):
             require_only(node, "this", "to", "safe")
             kind = "try_cast" if isinstance(node, exp.TryCast) else "cast"
-            return (kind, self.place(node.this, scopes), _type(node.args["to"]))
+            return (kind, self.place(node.this, scopes), type_of(node.args["to"]))
         if isinstance(node, exp.Case):
             return self._case(node, scopes)
         if isinstance(node, exp.If):
@@ -186,7 +179,7 @@ class Expressions:
             return self._wrapped(node, scopes, in_window=False)
         if isinstance(node, exp.Func):
             return self._call(node, scopes, in_window=False)
-        raise Unhandled(_said(node))
+        raise Unhandled(said(node))
 
     def _case(self, node: exp.Case, scopes: Scopes) -> Term:
         require_only(node, "this", "ifs", "default")
@@ -285,7 +278,7 @@ class Expressions:
     def _call(self, node: exp.Func, scopes: Scopes, *, in_window: bool) -> Term:
         name = functions.name_of(node, self.text)
         if name is None:
-            raise Unhandled(_said(node))
+            raise Unhandled(said(node))
         traits = self._traits
         if id(node) in self.volatile:
             traits.unstable = True
@@ -308,7 +301,7 @@ class Expressions:
             if self._aggregate_depth:
                 raise Unhandled("an aggregate within an aggregate")
             self._traits.aggregates = True
-            self._traits.unstable |= name in functions.ORDERED_AGGREGATES and not _is_ordered_by_itself(node)
+            self._traits.unstable |= name in functions.ORDERED_AGGREGATES and not is_ordered_by_itself(node)
         if isinstance(node.this, exp.Star):
             require_only(node, "this", *_CONSTANT_ARGS.get(type(node), ()))
             require_only(node.this)
@@ -367,7 +360,7 @@ class Expressions:
         """A function, with FILTER and the like around it."""
         if not isinstance(node, _WRAPPERS):
             if not isinstance(node, exp.Func):
-                raise Unhandled(_said(node))
+                raise Unhandled(said(node))
             return self._call(node, scopes, in_window=in_window)
         require_only(node, "this", "expression")
         inner = self._wrapped(node.this, scopes, in_window=in_window)
@@ -379,7 +372,7 @@ class Expressions:
                 return (type(node).__name__, inner, self.place(more.this, scopes))
             if isinstance(more, exp.Order):
                 return (type(node).__name__, inner, self.order(more, scopes))
-        raise Unhandled(_said(more))
+        raise Unhandled(said(more))
 
     def _window(self, node: exp.Window, scopes: Scopes) -> Term:
         if self._aggregate_depth:
@@ -415,54 +408,3 @@ class Expressions:
         if isinstance(value, exp.Var):
             return value.name.lower()
         return self.place(value, scopes) if isinstance(value, exp.Expr) else str(value).lower()
-
-
-def require_only(node: exp.Expr, *keys: str) -> None:
-    """Raises :class:`Unhandled` where a node says more than what is named."""
-    more = [k for k, v in node.args.items() if v is not None and v is not False and v != [] and k not in keys]
-    if more:
-        raise Unhandled(f"{_said(node)} with {', '.join(m.rstrip('_') for m in more)}")
-
-
-def _chain(node: exp.Expr, kind: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """The operands of ``a and b and c``."""
-    while isinstance(node, exp.Paren):
-        node = node.this
-    if type(node) is kind:
-        yield from _chain(node.args["this"], kind)
-        yield from _chain(node.args["expression"], kind)
-    else:
-        yield node
-
-
-def _is_ordered_by_itself(node: exp.Func) -> bool:
-    """Whether an aggregate takes its values in their own order, so that equal ones don't matter."""
-    order = node.this
-    if not isinstance(order, exp.Order) or not order.expressions:
-        return False
-    value = order.this
-    if isinstance(value, exp.Distinct):
-        value = value.expressions[0] if len(value.expressions) == 1 else None
-    return value is not None and bool(order.expressions[0].this == value)
-
-
-def _type(node: exp.Expr) -> Term:
-    """A type, without what it may hold besides plain ones and their lengths."""
-    if isinstance(node, exp.DataType) and node.this in _TYPES:
-        require_only(node, "this", "expressions", "nested", "values")
-        if node.args.get("values"):
-            return (
-                "type",
-                node.this.name,
-                *(_type(each) for each in node.expressions),
-                tuple(v.name for v in node.args["values"]),
-            )
-        return ("type", node.this.name, *(_type(each) for each in node.expressions))
-    if isinstance(node, exp.DataTypeParam) and isinstance(node.this, exp.Literal):
-        require_only(node, "this")
-        return str(node.this.this)
-    raise Unhandled("a type that isn't plain")
-
-
-def _said(node: exp.Expr) -> str:
-    return node.key.upper()

@@ -16,15 +16,16 @@ from sqlglot import Token, TokenType, exp
 from anabranch.sql.canonical import has_odd_gaps
 from anabranch.sql.columns.values import Unhandled
 from anabranch.sql.syntax import Statement
+from anabranch.sql.words import word_set
 
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 _SPAN = re.compile(r"(\d+) ([A-Za-z]+)\Z")
-_SYNTAX = frozenset(
+_SYNTAX = word_set(
     "exclude replace filter over nulls first last all by name semi anti within group both leading trailing "
-    "preceding following unbounded current row year month day hour minute second week quarter".split()
+    "preceding following unbounded current row year month day hour minute second week quarter"
 )
 """Words that are no names where the tree has none at their place. Units are looked at once more."""
-_UNITS = frozenset("year month day hour minute second week quarter".split())
+_UNITS = word_set("year month day hour minute second week quarter")
 
 
 def check(statement: Statement) -> None:

@@ -1,7 +1,7 @@
 """DuckDB's functions, by what they do to the rules. A function in none of these lists makes the analysis fall back.
 
-Names are as written: sqlglot gives some functions one name that DuckDB tells apart (``first`` and ``any_value``), so the
-written one is part of what is hashed.
+Names are as written: sqlglot gives some functions one name that DuckDB tells apart (``first`` and ``any_value``), so
+the written one is part of what is hashed.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ SCALAR = word_set(
 AGGREGATES = word_set(
     """avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr count count_if countif covar_pop covar_samp
     decimal_average entropy favg fsum histogram histogram_exact kahan_sum kurtosis kurtosis_pop mad max mean
-    median min percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx regr_avgy regr_count regr_intercept
-    regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev stddev_pop stddev_samp sum sumkahan
+    median min percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx regr_avgy regr_count
+    regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev stddev_pop stddev_samp sum sumkahan
     var_pop var_samp variance"""
 )
 """They make one value of many rows, whatever the order of these. Sums of floats vary in their last bits; that counts as

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from anabranch.sql.canonical import fold
-from anabranch.sql.columns.expressions import Expressions, require_only
+from anabranch.sql.columns.expressions import Expressions
 from anabranch.sql.columns.graph import Ref, Term
+from anabranch.sql.columns.parts import require_only
 from anabranch.sql.columns.scope import Scope, Scopes, Source
 from anabranch.sql.columns.values import Unhandled
 

@@ -10,9 +10,10 @@ from sqlglot import exp
 from anabranch.domain.names import AssetName
 from anabranch.sql.canonical import fold
 from anabranch.sql.columns import functions
-from anabranch.sql.columns.expressions import Expressions, Read, require_only
+from anabranch.sql.columns.expressions import Expressions, Read
 from anabranch.sql.columns.graph import Graph, Ref, Term, in_order
 from anabranch.sql.columns.joins import Joined, join
+from anabranch.sql.columns.parts import require_only
 from anabranch.sql.columns.scope import Relation, Scope, Scopes, Source
 from anabranch.sql.columns.stars import Item, items_of
 from anabranch.sql.columns.values import Listing, Unhandled
@@ -377,8 +378,8 @@ class Relations:
     def _tail(
         self, node: exp.Expr, relation: Relation, scopes: Scopes, aliases: Mapping[str, exp.Expr], *, outermost: bool
     ) -> Relation:
-        """ORDER BY, LIMIT, OFFSET. An order alone says how the rows are written (outermost), or what those see that count
-        rows (within)."""
+        """ORDER BY, LIMIT, OFFSET. An order alone says how the rows are written (outermost), or what those see
+        that count rows (within)."""
         order, limit, offset = (node.args.get(k) for k in _TAIL)
         if order is None and limit is None and offset is None:
             return relation

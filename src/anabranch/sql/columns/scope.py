@@ -38,8 +38,8 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a FROM names. ``path`` is its name as the query may write it, the schema first; ``number`` tells it from others
-    beside it, and is None where it is alone."""
+    """What a FROM names. ``path`` is its name as the query may write it, the schema first; ``number`` tells it from
+    others beside it, and is None where it is alone."""
 
     path: tuple[str, ...]
     number: int | None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from anabranch.sql.canonical import fold
-from anabranch.sql.columns.expressions import require_only
 from anabranch.sql.columns.graph import Graph, Term
+from anabranch.sql.columns.parts import require_only
 from anabranch.sql.columns.scope import Scope, Source
 from anabranch.sql.columns.values import Unhandled
 
