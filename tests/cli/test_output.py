@@ -156,7 +156,7 @@ def test_a_conflict(applied, anabranch):
         assert applied.plain(said.err).replace("Ada at", "Ada at").split(" UTC")[1] == snapshot("""\
 
   ✗ marts.top   both sides changed it
-      base <commit>   yours <commit>   there e2cd514
+      base <commit>   yours <commit>   there 8054664
   next: bring prod's code in, then rehearse again: git merge main && anabranch apply --merged && anabranch promote
 Nothing was changed.
 """)
@@ -323,7 +323,7 @@ Nothing was changed.
 ✗ Binder Error: Referenced column "nam" not found in FROM clause!
   Candidate bindings: "name"
   \n\
-  LINE 1: select nam from "anabranch__marts"."top__0f4b3b338c6a" AS "top"
+  LINE 1: select nam from "anabranch__marts"."top__734137dc1f4e" AS "top"
                  ^
 """,
                 ),

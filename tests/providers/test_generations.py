@@ -17,7 +17,7 @@ from anabranch.domain.ids import CommitId, Fingerprint, TreeId, digest
 from anabranch.domain.intervals import Span, seconds
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import Definition, Kind, Snapshot
+from anabranch.domain.snapshot import Definition, Input, Kind, Snapshot
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import ModelError
 from anabranch.ports.provider import Move, Shown, Swap, Work
@@ -60,7 +60,7 @@ class Rig:
         asset = AssetName("marts.m")
         fingerprint = Fingerprint(digest(f"{kind}{query}{properties}".encode()))
         definition = Definition(query, "duckdb", "", template_of(query, "duckdb", "main"))
-        upstreams = {SOURCE.asset: SOURCE.fingerprint}
+        upstreams = {SOURCE.asset: Input(SOURCE.fingerprint)}
         place = physical_location(asset, fingerprint)
         return Snapshot(asset, kind, "models", fingerprint, fingerprint, place, upstreams, properties, definition)
 

@@ -8,7 +8,7 @@ from anabranch.domain.content import first
 from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.ports.provider import Move, Provider, Tables, Work
 from anabranch.ports.rows import RowOptions
@@ -44,7 +44,7 @@ class MemoryRig:
 
     def _snapshot(self, asset: AssetName, version: int, kind: Kind, upstreams: Collection[Snapshot]) -> Snapshot:
         logic = Fingerprint(digest(b"%d" % version))
-        over = {u.asset: u.fingerprint for u in upstreams}
+        over = {u.asset: Input(u.fingerprint) for u in upstreams}
         fingerprint = Fingerprint(digest(repr((asset, logic, over)).encode()))
         location = physical_location(asset, fingerprint) if kind is Kind.FULL else ""
         return Snapshot(asset, kind, "memory", fingerprint, logic, location, over)

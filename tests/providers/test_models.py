@@ -10,7 +10,7 @@ from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import Suffix, physical_location
-from anabranch.domain.snapshot import Definition, Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import Definition, Input, Kind, SeedSource, Snapshot
 from anabranch.engines.duckdb import DuckDBEngine, DuckDBSession
 from anabranch.errors import (
     AnabranchError,
@@ -87,7 +87,7 @@ class ModelsRig:
         return Snapshot(asset, Kind.SEED, "models", fingerprint, fingerprint, location, definition=definition)
 
     def model(self, asset: AssetName, query: str, *upstreams: Snapshot, kind: Kind = Kind.FULL) -> Snapshot:
-        over = {u.asset: u.fingerprint for u in upstreams}
+        over = {u.asset: Input(u.fingerprint) for u in upstreams}
         logic = Fingerprint(digest(query.encode()))
         fingerprint = Fingerprint(digest(repr((asset, logic, kind, over)).encode()))
         location = "" if kind is Kind.EMBEDDED else physical_location(asset, fingerprint)

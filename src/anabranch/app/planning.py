@@ -40,6 +40,10 @@ class Setting:
     protected: bool = False
 
 
+_TELL = 3
+"""So many models are named in a note; the rest is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Aim:
     """What a plan is to lead to."""
@@ -127,6 +131,8 @@ class Planning:
             settings = self._new(name, base, setting, now)
             head, source = None, (base.name, base.head) if base else None
         notes = project.notes + self._goes_back(name, there, after)
+        if explain:
+            notes += _whole(project)
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,
@@ -448,3 +454,13 @@ def _worked(
     if window is not None:
         wanted = max(wanted[0], said.unit.floor(window[0])), min(wanted[1], said.unit.ceil(window[1]))
     return replace(step, spans=intervals.normal([wanted]))
+
+
+def _whole(project: Project) -> tuple[str, ...]:
+    """Which models any change upstream builds, and why."""
+    found = [f"{asset} ({reason})" for asset, reason in sorted(project.unanalysed.items())]
+    if not found:
+        return ()
+    more = len(found) - _TELL
+    told = "; ".join(found[:_TELL]) + (f"; and {more} more" if more > 0 else "")
+    return (f"built by any change of what they read, for their columns can't be told apart: {told}",)

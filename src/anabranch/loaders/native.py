@@ -6,11 +6,12 @@ nor sqlglot are touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
+from anabranch.loaders.analyses import Analyses, analysis_key, header_key
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.expansion import Expansion, read_uses
@@ -74,8 +75,13 @@ class NativeLoader:
         models = self._parse(seen, environment, problems)
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
-        assembly = Assembly(self._root, self._settings, models, seeds, problems)
-        self._last = Project(assembly.assets(), self._digest(seen, environment), assembly.notes())
+        analyses = self._analyses(models, seeds)
+        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems)
+        try:
+            assets = assembly.assets()
+        finally:
+            self._cache.learn(self._root, {}, (), analyses.fresh)
+        self._last = Project(assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed)
         return self._last
 
     def _look(self, *, keep: bool) -> _Seen:
@@ -108,6 +114,14 @@ class NativeLoader:
             parsing.fresh[macros.key] = macros.said()
         self._learn(seen, parsing.fresh)
         return parsing.found
+
+    def _analyses(self, models: Mapping[str, Sequence[ParsedModel]], seeds: Mapping[str, str]) -> Analyses:
+        """What is known of the models' queries, and of the columns of seeds."""
+        keys = {analysis_key(m.query, self._salt) for found in models.values() for m in found if m.query}
+        keys |= {header_key(content, self._version) for content in seeds.values()}
+        settings = self._settings
+        known = self._cache.parsed(keys)
+        return Analyses(self._root, settings.dialect, settings.default_schema, self._version, known, self._salt)
 
     def _expansion(self, seen: _Seen, environment: str, macros: MacroFiles) -> Expansion:
         seeds = {likely_name(path, SEEDS): path for path in seen.seeds}

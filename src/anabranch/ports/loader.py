@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,9 @@ class Project:
     digest: str
     """Changes whenever any file that matters does; equal digests mean equal ``assets``."""
     notes: tuple[str, ...] = ()
-    """What couldn't be analysed and how it was treated."""
+    """What the user should know of it."""
+    unanalysed: Mapping[AssetName, str] = field(default_factory=dict)
+    """Models whose columns can't be told apart, and why: any change upstream is one to them."""
 
 
 class Loader(Protocol):

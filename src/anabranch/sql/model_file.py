@@ -84,6 +84,7 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         columns=output_names(statement.root),
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
+        stamp=_stamp(meaning),
         name_at=meaning.name_at,
     )
 

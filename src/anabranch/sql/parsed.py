@@ -57,6 +57,8 @@ class ParsedModel:
     """What was understood but has no effect, or leads outside the environment."""
     seed: SeedFile | None = None
     enabled: bool = True
+    stamp: str = ""
+    """What the header says to have the model built again."""
     name_at: tuple[int, int, int] = (1, 1, 1)
     """Line, column and length of the declared name."""
 
@@ -77,6 +79,7 @@ def encode(model: ParsedModel) -> str:
             model.notes,
             (seed.path, dict(seed.columns), seed.line, seed.column, seed.length) if seed else None,
             model.enabled,
+            model.stamp,
             model.name_at,
         ],
         ensure_ascii=False,
@@ -92,7 +95,7 @@ def decode(text: str) -> ParsedModel:
     """
     try:
         fields = json.loads(text)
-        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at = fields
+        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, stamp, name_at = fields
         return ParsedModel(
             name=name,
             kind=Kind(kind),
@@ -105,6 +108,7 @@ def decode(text: str) -> ParsedModel:
             notes=tuple(notes),
             seed=SeedFile(*seed) if seed else None,
             enabled=enabled,
+            stamp=stamp,
             name_at=tuple(name_at),
         )
     except (TypeError, KeyError) as error:
