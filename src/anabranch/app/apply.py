@@ -76,7 +76,7 @@ class Applier:
             self._open(plan)
             heartbeat.add(OPEN + plan.id)
             try:
-                report = self._build(plan, heartbeat)
+                report, plan = self._build(plan, heartbeat)
                 published = self._publisher.publish(plan, self._now(), self._stage(plan))
             except Exception:
                 self._give_up(plan)
@@ -109,8 +109,10 @@ class Applier:
         reused = [snapshots[d.after].location for d in plan.decisions if d.verb is Verb.REUSE and d.after]
         guard, inherited = self._inherited(plan)
         locations = {location for location in reused if location} | inherited
+        keeps = self._state.snapshots([b.keeps for b in plan.builds if b.keeps is not None]).values()
+        kept = {s.location for s in keeps}
         moving = {snapshots[s.snapshot].location for s in plan.moving}
-        locations |= moving
+        locations |= moving | kept
         self._free(moving)
         now = self._state.store.now()
         body = OpenPlan(plan, self._state.holder.token, now).encode()
@@ -165,11 +167,13 @@ class Applier:
         found = self._state.snapshots(self._state.trees.snapshots([plan.tree]) - made)
         return {}, {s.location for s in found.values() if s.is_physical}
 
-    def _build(self, plan: Plan, heartbeat: Heartbeat) -> Report:
+    def _build(self, plan: Plan, heartbeat: Heartbeat) -> tuple[Report, Plan]:
+        """What came of the builds, and the plan with the tree that results."""
         if not plan.builds:
-            return Report((), (), (), ())
+            return Report((), (), (), ()), plan
         inputs = Inputs(self._state, plan.tree)
-        report = Builder(self._state, self._providers, plan, inputs.of, heartbeat, self._listen).run()
+        builder = Builder(self._state, self._providers, plan, inputs.of, heartbeat, self._listen)
+        report = builder.run()
         if report.failed:
             first, error = report.failed[0]
             count = f"{len(report.failed)} models" if len(report.failed) > 1 else str(first)
@@ -178,7 +182,7 @@ class Applier:
                 [*report.failed],
                 hint="mend it and run the command again: what was built is reused",
             ) from error
-        return report
+        return report, builder.cutoff.result(plan)
 
     def _stage(self, plan: Plan) -> Sequence[Swap]:
         if not plan.refreshes and not plan.returns:

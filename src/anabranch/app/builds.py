@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from anabranch.app import events
+from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.scheduling import in_order
@@ -47,6 +48,8 @@ class Report:
     failed: tuple[tuple[AssetName, AnabranchError], ...]
     skipped: tuple[tuple[AssetName, AssetName], ...]
     """Not begun, and the failed one that each reads."""
+    kept: tuple[AssetName, ...] = ()
+    """Not built, for what it reads was rebuilt and holds the same data."""
 
 
 class Builder:
@@ -69,6 +72,7 @@ class Builder:
         self._heartbeat = heartbeat
         self._listen = listen
         self._snapshots = state.snapshots([b.snapshot for b in plan.builds])
+        self.cutoff = Cutoff(state, providers, plan)
         self._stopped = threading.Event()
 
     def run(self) -> Report:
@@ -98,9 +102,12 @@ class Builder:
             )
         return Report(
             tuple(builds[i].asset for i, o in outcome.done.items() if o),
-            tuple(builds[i].asset for i, o in outcome.done.items() if not o),
+            tuple(
+                builds[i].asset for i, o in outcome.done.items() if not o and builds[i].asset not in self.cutoff.kept
+            ),
             tuple((builds[i].asset, error) for i, error in outcome.failed.items()),
             tuple((builds[i].asset, builds[because].asset) for i, because in outcome.skipped.items()),
+            tuple(self.cutoff.kept),
         )
 
     def _stop(self) -> None:
@@ -110,7 +117,10 @@ class Builder:
 
     # -- one build -------------------------------------------------------------------------------------------------
     def _build(self, step: Build) -> bool:
-        """Whether it was built here (else by somebody else in the meantime)."""
+        """Whether it was built here (else by somebody else in the meantime, or it needn't be)."""
+        if self.cutoff.keeps(step):
+            self._listen(events.BuildKept(step.asset))
+            return False
         snapshot = self._snapshots[step.snapshot]
         provider = self._providers[step.provider]
         key = PHYSICAL + snapshot.location

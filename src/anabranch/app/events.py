@@ -25,6 +25,13 @@ class BuildEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildKept:
+    """It keeps its data: what it reads was rebuilt, and holds what it held before."""
+
+    asset: AssetName
+
+
+@dataclass(frozen=True, slots=True)
 class BuildBroke:
     asset: AssetName
     error: AnabranchError
@@ -66,7 +73,7 @@ class Healed:
     forward: bool
 
 
-Event = BuildBegan | BuildEnded | BuildBroke | BuildSkipped | Waiting | Pointed | Healed
+Event = BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Waiting | Pointed | Healed
 Listener = Callable[[Event], None]
 
 

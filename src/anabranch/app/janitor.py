@@ -23,6 +23,7 @@ from anabranch.app.state import (
     PHYSICAL,
     REF,
     REFRESHING,
+    SAME,
     VERIFIED,
     Physical,
     Stage,
@@ -99,6 +100,7 @@ class Janitor:
                     self._forget(location)
         self._forget_verified(refs)
         self._forget_lines()
+        self._forget_same()
         self._forget_generations(since)
         return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
 
@@ -172,6 +174,14 @@ class Janitor:
         lines = self._state.store.scan(LINE)
         opened = {k.removeprefix(OPEN) for k in self._state.store.scan(OPEN)}
         stale = [k for k in lines if k.removeprefix(LINE).split("/")[0] not in opened]
+        if stale:
+            self._state.store.swap({}, dict.fromkeys(stale))
+
+    def _forget_same(self) -> None:
+        """Where data was found that is gone by now."""
+        known = {k: v.decode() for k, v in self._state.store.scan(SAME).items()}
+        there = self._state.physical(set(known.values()))
+        stale = [k for k, location in known.items() if location not in there]
         if stale:
             self._state.store.swap({}, dict.fromkeys(stale))
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 
 from anabranch.app.apply import Inputs
+from anabranch.app.cutoff import resolve
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
 from anabranch.app.state import State
@@ -110,7 +111,7 @@ class Planning:
         Raises:
             Refused: ``merged``, but a file is as it was before the trunk changed it.
         """
-        known = self._state.learn(project.assets.values())
+        known = self._state.learn(resolve(self._state, project.assets).values())
         after = self._state.trees.build({s.asset: i for i, s in known.items()})
         there = self._state.environment(name)
         if there is not None:
@@ -262,7 +263,10 @@ class Planning:
             decisions, snapshots, aim.environment, self._providers if moves else (), inputs.get, drifted
         )
         before = {d.asset: d.before for d in decisions}
-        work = [_worked(s, snapshots, before, now, aim.window) if isinstance(s, Build) else s for s in steps]
+        work = [
+            _worked(_keepable(s, snapshots, built), snapshots, before, now, aim.window) if isinstance(s, Build) else s
+            for s in steps
+        ]
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=aim.action,
@@ -433,6 +437,13 @@ class Planning:
             hint=f"bring {into.name}'s code in, then rehearse again:"
             f" git merge main && anabranch apply{' --merged' if both else ''} && anabranch promote",
         )
+
+
+def _keepable(step: Build, snapshots: Mapping[SnapshotId, Snapshot], built: Collection[str]) -> Build:
+    """What could be kept must be there."""
+    if step.keeps is None or snapshots[step.keeps].location in built:
+        return step
+    return replace(step, keeps=None)
 
 
 def _worked(

@@ -10,6 +10,7 @@ cell                         what it says
 ``journals``                 changes whenever a journal is opened
 ``content/LOCATION``         its generations: which is current, and what each holds
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
+``same/LOCATION``            the location that holds what would be built there
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
 """
@@ -38,7 +39,7 @@ from anabranch.ports.provider import Built
 from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
-CONTENT, REFRESHING = "content/", "refresh/"
+CONTENT, REFRESHING, SAME = "content/", "refresh/", "same/"
 
 
 class Stage(StrEnum):

@@ -135,6 +135,7 @@ def applied_as_dict(applied: Applied) -> dict[str, object]:
         "commit": applied.commit,
         "built": sorted(applied.report.built),
         "reused_builds": sorted(applied.report.reused),
+        "kept": sorted(applied.report.kept),
         "moved": applied.moved,
         "seconds": round(applied.seconds, 3),
         "plan": as_dict(applied.plan),

@@ -67,6 +67,10 @@ class Reporter:
                     self._say(f"  {click.style(mark, fg='green')} {asset:<32}{rows:<18}{took:>8}")
                 elif self._bar is None and self._done % 100 == 0:
                     self._say(f"  {self._done:,} of {self._total:,}")
+            case events.BuildKept(asset=asset):
+                self._advance()
+                if self._total <= MOST:
+                    self._say(f"  {click.style('=', fg='green')} {asset:<32}reused: same data")
             case events.BuildBroke(asset=asset):
                 self._advance()
                 self._say(f"  {click.style('✗', fg='red')} {asset}")

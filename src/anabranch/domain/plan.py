@@ -73,6 +73,8 @@ class Build:
     """Of a model with intervals, what is filled."""
     previous: SnapshotId | None = None
     """The version that it takes the place of, where something is carried over from it."""
+    keeps: SnapshotId | None = None
+    """The version whose data stays, should all that changed in what it reads turn out to hold the same data."""
 
 
 @dataclass(frozen=True, slots=True)

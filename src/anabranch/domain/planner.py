@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from anabranch.domain.ids import SnapshotId, StepId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Build, Decision, Point, Reason, Step, Verb
-from anabranch.domain.snapshot import Input, Snapshot
+from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.domain.tree import Change
 
 Explain = Callable[[Snapshot, Snapshot], str]
@@ -77,14 +77,26 @@ def steps(
     read.
     ``again``: assets whose location holds something that isn't to be trusted.
     """
+    decisions = list(decisions)
     wanted = {d.asset: snapshots[d.after] for d in decisions if d.verb is Verb.BUILD and d.after}
+    kept = {d.asset: d.before for d in decisions if d.asset in wanted and _may_keep(d, snapshots)}
     found: list[Step] = []
     for asset in sorted(wanted):
         snapshot = wanted[asset]
         needs = tuple(sorted(_build_id(u) for u in _physical_upstreams(snapshot, after) if u in wanted))
-        found.append(Build(_build_id(asset), snapshot.provider, asset, snapshot.id, needs, asset in again))
+        keeps = kept.get(asset)
+        found.append(Build(_build_id(asset), snapshot.provider, asset, snapshot.id, needs, asset in again, keeps=keeps))
     found.extend(Point(StepId(f"point:{p}"), p, environment) for p in sorted(providers))
     return tuple(found)
+
+
+def _may_keep(decision: Decision, snapshots: Mapping[SnapshotId, Snapshot]) -> bool:
+    """Whether only what it reads has changed, so that its data stays if that holds the same data. Views are cheap, and
+    name the tables that they read."""
+    if decision.reason is not Reason.UPSTREAM_CHANGED or decision.before is None or decision.after is None:
+        return False
+    before, after = snapshots[decision.before], snapshots[decision.after]
+    return before.kind is after.kind is not Kind.VIEW and before.provider == after.provider and bool(before.location)
 
 
 def _build_id(asset: AssetName) -> StepId:

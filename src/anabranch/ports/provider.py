@@ -202,6 +202,11 @@ class Provider(Protocol):
         """
         ...
 
+    def same(self, one: Snapshot, other: Snapshot) -> bool:
+        """Whether two versions of an asset hold the same rows in the same columns, as a hash tells that is computed
+        where they are. False where it can't be told."""
+        ...
+
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         """What stands at the snapshot's location: a whole build, or ``NOT_APPLIED``; ``UNKNOWN`` where it can't
         tell."""

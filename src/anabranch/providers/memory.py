@@ -315,6 +315,11 @@ class MemoryProvider:
                 )
         return value_of(snapshot, read)
 
+    def same(self, one: Snapshot, other: Snapshot) -> bool:
+        with self.world.lock:
+            found = [self.world.tables.get(s.location) for s in (one, other)]
+        return found[0] is not None and found[0] == found[1]
+
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         with self.world.lock:
             table = self.world.tables.get(snapshot.location)
