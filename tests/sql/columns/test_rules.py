@@ -135,6 +135,10 @@ DIFFERENT: list[tuple[str, str, str]] = [
     (ROWS, "select a from s.t except select a from s.u", "select a from s.t except all select a from s.u"),
     (ROWS, "select a from s.t group by a having count(*) > 1", "select a from s.t group by a"),
     (ROWS, "select a from s.t group by a having sum(b) > 30", "select a from s.t group by a having sum(b) > 10"),
+    # A set operation that drops rows compares all columns.
+    (ROWS + " b", "select a, b from s.t union select a, v as b from s.u", "select a, b from s.t union select a, a as b from s.u"),
+    (ROWS + " b", "select a, g as b from s.t except select a, 1 as b from s.u", "select a, g as b from s.t except select a, 2 as b from s.u"),
+    ("b", "select a, b from s.t union all select a, v as b from s.u", "select a, b from s.t union all select a, a as b from s.u"),
     # what ranges over rows
     ("n " + ROWS, "select a, count(*) as n from s.t group by a", "select a, count(*) as n from s.t where b > 20 group by a"),
     ("n " + ROWS, "select count(*) as n from s.t", "select count(*) as n from s.u"),

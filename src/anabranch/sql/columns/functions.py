@@ -56,9 +56,9 @@ SCALAR = word_set(
 AGGREGATES = word_set(
     """avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr count count_if countif covar_pop covar_samp
     decimal_average entropy favg fsum histogram histogram_exact kahan_sum kurtosis kurtosis_pop mad max mean
-    median min percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx regr_avgy regr_count
-    regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev stddev_pop stddev_samp sum sumkahan
-    var_pop var_samp variance"""
+    median min percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx
+    regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev
+    stddev_pop stddev_samp sum sumkahan var_pop var_samp variance"""
 )
 """They make one value of many rows, whatever the order of these. Sums of floats vary in their last bits; that counts as
 the same."""
