@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.loaders.projects import loader, write
@@ -25,8 +26,8 @@ FILES = {
 }
 
 
-def assets(folder: Path, files: dict[str, str] | None = None, **settings: object) -> dict[str, Snapshot]:
-    found = loader(folder, {**FILES, **(files or {})}, **{"sources": SOURCES, **settings}).load()
+def assets(folder: Path, files: dict[str, str] | None = None, **settings: Any) -> dict[str, Snapshot]:
+    found = loader(folder, {**FILES, **(files or {})}, **({"sources": SOURCES} | settings)).load()
     return {str(a): s for a, s in found.assets.items()}
 
 

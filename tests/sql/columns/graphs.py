@@ -21,7 +21,7 @@ DATA = {
     "raw.b": "select * from (values (1, 7, 1), (2, 8, 2), (2, 9, 2), (4, 7, null), (5, 7, 3)) as t(id, x, w)",
     "raw.c": "select * from (values (1, 5, 'p'), (3, 6, 'q'), (3, 6, 'q'), (null, 7, null)) as t(k, x, s)",
 }
-Expression = tuple  # type: ignore[type-arg]
+Expression = tuple
 
 
 @dataclass(frozen=True)
@@ -239,11 +239,11 @@ class Generator:
                 return None
             ctes.append((name, fitted))
             there[name] = fitted.columns
-        select = refit(model.select, there)
+        fitted = refit(model.select, there)
         other = refit(model.union[1], there) if model.union else None
-        if select is None or (model.union and (other is None or len(other.columns) != len(select.columns))):
+        if fitted is None or (model.union and (other is None or len(other.columns) != len(fitted.columns))):
             return None
-        return Model(tuple(ctes), select, (model.union[0], other) if model.union and other else None)
+        return Model(tuple(ctes), fitted, (model.union[0], other) if model.union and other else None)
 
     def _changed(self, model: Model, known: Mapping[str, tuple[str, ...]]) -> Model:
         r = self.random

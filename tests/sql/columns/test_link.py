@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.sql.columns.linking import Made, Upstream, fingerprint, make, source
 
@@ -33,7 +34,7 @@ def test_a_reader_says_which_columns_it_reads() -> None:
 
 
 def test_a_change_goes_as_far_as_it_is_read() -> None:
-    texts = {
+    texts: dict[str, Any] = {
         "x": "select a, b + c as n from s.t",
         "y": "select a from m.x",
         "z": "select n from m.x",
@@ -66,7 +67,7 @@ def test_a_view_covers_its_upstreams_but_its_readers_dont() -> None:
 
 
 def test_what_is_not_stable_is_published_as_a_whole() -> None:
-    texts = {
+    texts: dict[str, Any] = {
         "x": "select a, b, row_number() over (order by c) as n from s.t",
         "y": "select n from m.x",
         "z": "select b from m.x",
@@ -92,7 +93,11 @@ def test_no_two_calls_of_random_are_the_same() -> None:
 
 
 def test_who_takes_rows_by_their_order_follows_the_order_in_which_they_are_written() -> None:
-    texts = {"x": "select a, b from s.t order by a", "y": "select b from m.x limit 3", "z": "select b from m.x"}
+    texts: dict[str, Any] = {
+        "x": "select a, b from s.t order by a",
+        "y": "select b from m.x limit 3",
+        "z": "select b from m.x",
+    }
     before, after = project(**texts), project(**{**texts, "x": "select a, b from s.t order by b"})
     assert {n for n in before.linked if before.linked[n] != after.linked[n]} == {"m.x", "m.y"}
 
