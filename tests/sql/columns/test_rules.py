@@ -144,6 +144,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("n " + ROWS, "select count(*) as n from s.t", "select count(*) as n from s.u"),
     ("n " + ROWS, "select a, count(*) as n from s.t group by a", "select a, count(*) as n from s.t group by a, g"),
     ("n", "select a, count(*) as n from s.t group by a", "select a, count(b) filter (where b > 20) as n from s.t group by a"),
+    ("n", "select a, count(*) filter (where b > 20) as n from s.t group by a",
+     "select a, count(*) filter (where b > 10) as n from s.t group by a"),
     ("n", "select a, count(c) as n from s.t group by a", "select a, count(distinct c) as n from s.t group by a"),
     ("n " + ROWS, "select b, sum(b) over () as n from s.t", "select b, sum(b) over () as n from s.t where b > 20"),
     ("n", "select b, sum(b) over (partition by a) as n from s.t", "select b, sum(b) over (partition by g) as n from s.t"),
@@ -164,6 +166,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("n", "select a, (select max(v) from s.u) as n from s.t", "select a, (select max(v) from s.u where v < 9) as n from s.t"),
     ("n", "select a, case when a = 2 then 'x' when b = 20 then 'y' end as n from s.t",
      "select a, case when b = 20 then 'y' when a = 2 then 'x' end as n from s.t"),
+    ("n", "select x.b, (select count(*) from s.t as y where y.a = x.g) as n from s.t as x",
+     "select x.b, (select count(*) from s.t as y where y.a = y.g) as n from s.t as x"),
     # which of two
     ("n", "select x.a, y.b as n from s.t as x join s.t as y on x.a = y.g", "select x.a, x.b as n from s.t as x join s.t as y on x.a = y.g"),
     ("n", "select t.b, u.c as n from s.t left join s.u on t.a = u.a", "select t.b, t.c as n from s.t left join s.u on t.a = u.a"),
