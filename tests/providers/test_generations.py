@@ -59,7 +59,7 @@ class Rig:
     def model(self, kind: Kind, query: str, **properties: str) -> Snapshot:
         asset = AssetName("marts.m")
         fingerprint = Fingerprint(digest(f"{kind}{query}{properties}".encode()))
-        definition = Definition(query, "duckdb", "", template_of(query, "duckdb", "main"))
+        definition = Definition(query, "duckdb", "", template=template_of(query, "duckdb", "main"))
         upstreams = {SOURCE.asset: Input(SOURCE.fingerprint)}
         place = physical_location(asset, fingerprint)
         return Snapshot(asset, kind, "models", fingerprint, fingerprint, place, upstreams, properties, definition)

@@ -22,7 +22,7 @@ from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.publish import Published, Publisher
 from anabranch.app.staging import Stager
-from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, OpenPlan, Physical, Stage, State
+from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, SAME, OpenPlan, Physical, Stage, State
 from anabranch.domain.commit import decode_environment
 from anabranch.domain.ids import CommitId, PlanId, TreeId
 from anabranch.domain.names import AssetName
@@ -129,6 +129,7 @@ class Applier:
             if any(REFRESHING + location in seen for location in moving):
                 return None
             write: dict[str, bytes | None] = {REFRESHING + location: plan.id.encode() for location in moving}
+            write.update({SAME + own: there.encode() for own, there in plan.same.items()})
             return {**write, JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
 
         if not self._state.swap(change, keys):

@@ -31,6 +31,10 @@ LOOK_BACK = 20
 """Commits of the trunk that a plan is compared with, to tell an old checkout."""
 
 
+Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]
+"""As of :meth:`anabranch.ports.loader.Loader.again`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The circumstances of an environment that is about to be made."""
@@ -67,6 +71,8 @@ class _Aim:
     explain: bool = False
     window: Span | None = None
     """Only this part of the time is built, as a preview."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """As of :attr:`anabranch.domain.plan.Plan.same`."""
 
 
 class Planning:
@@ -98,6 +104,7 @@ class Planning:
         setting: Setting,
         now: datetime,
         *,
+        again: Again,
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
@@ -106,14 +113,19 @@ class Planning:
 
         ``merged``: the user says that the trunk's changes are in these files, so that what both sides changed is
         resolved as it stands in them. With ``explain``, changed definitions are compared. ``window``: models with
-        intervals are built for this part of their time only; a promotion, or a run, completes them.
+        intervals are built for this part of their time only; a promotion, or a run, completes them. ``again``: the
+        loader's, for definitions that were fingerprinted by other rules.
 
         Raises:
             Refused: ``merged``, but a file is as it was before the trunk changed it.
         """
-        known = self._state.learn(resolve(self._state, project.assets).values())
-        after = self._state.trees.build({s.asset: i for i, s in known.items()})
         there = self._state.environment(name)
+        start = there or (self._state.environment(self._trunk) if name != self._trunk else None)
+        assets = resolve(self._state, project.assets)
+        same = self._upgraded(start, assets, project.rules, again) if start is not None else {}
+        assets = {a: replace(s, location=same.get(s.location, s.location)) for a, s in assets.items()}
+        known = self._state.learn(assets.values())
+        after = self._state.trees.build({s.asset: i for i, s in known.items()})
         if there is not None:
             before = self._tree(there)
             expires_at = max(filter(None, (there.expires_at, setting.expires_at)), default=None)
@@ -137,9 +149,25 @@ class Planning:
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,
-                source=source, notes=notes, inspection=self._inspect(there), explain=explain, window=window,
+                source=source, notes=notes, inspection=self._inspect(there), explain=explain, window=window, same=same,
             )
         )  # fmt: skip
+
+    def _upgraded(
+        self, start: Environment, assets: Mapping[AssetName, Snapshot], rules: str, again: Again
+    ) -> dict[str, str]:
+        """Where data stands that was built by other rules from what is the same by the present ones: of each such
+        asset, the location that it would have, and that which it has."""
+        entries = self._state.trees.entries(self._tree(start))
+        before = self._state.snapshots(list(entries.values()))
+        there = {a: before[i] for a, i in entries.items()}
+        moved = [a for a, s in assets.items() if a in there and there[a].location != s.location and s.is_physical]
+        if not any(there[a].definition.rules != rules for a in moved):
+            return {}
+        anew = again(there)
+        equal = [a for a in moved if a in anew and anew[a].fingerprint == assets[a].fingerprint]
+        built = self._state.built([there[a].location for a in equal])
+        return {assets[a].location: there[a].location for a in equal if there[a].location in built}
 
     def _taken_in(self, environment: Environment, after: TreeId) -> tuple[CommitId, ...]:
         """The trunk's head, whose changes ``after`` is said to contain; nothing where there are none."""
@@ -286,6 +314,7 @@ class Planning:
             notes=aim.notes + lost + self._notes(aim, decisions, unchecked),
             now=intervals.seconds(now),
             partial=aim.window is not None,
+            same=aim.same,
         )
 
     def _move(

@@ -165,7 +165,14 @@ class Workspace:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
         setting = self._setting(name, self.rules.ttl)
         return self._planning.apply(
-            name, self.project(name), setting, self._now(), merged=merged, explain=explain, window=window
+            name,
+            self.project(name),
+            setting,
+            self._now(),
+            again=self.loader.again,
+            merged=merged,
+            explain=explain,
+            window=window,
         )
 
     def plan_run(

@@ -152,6 +152,8 @@ class Plan:
     """The moment that queries take for the present, in seconds since 1970."""
     partial: bool = False
     """What it builds are previews, of a part of the time."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Locations, and where the data that belongs there stands already."""
 
     @property
     def builds(self) -> tuple[Build, ...]:

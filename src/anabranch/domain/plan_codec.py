@@ -34,6 +34,7 @@ def encode(plan: Plan) -> bytes:
             "notes": list(plan.notes),
             "now": plan.now,
             "partial": plan.partial,
+            "same": dict(plan.same),
         }
     )
 
@@ -61,6 +62,7 @@ def decode(data: bytes) -> Plan:
         notes=tuple(raw["notes"]),
         now=raw.get("now", 0),
         partial=raw.get("partial", False),
+        same=raw.get("same", {}),
     )
 
 

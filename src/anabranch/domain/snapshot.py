@@ -79,6 +79,8 @@ class Definition:
     text: str = ""
     dialect: str = ""
     path: str = ""
+    rules: str = ""
+    """By which version of the rules it was fingerprinted."""
     template: tuple[str, ...] = ()
     """The query with holes for what it reads, text and asset by turns, so that building it needs no parser. Derived
     from
@@ -213,7 +215,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "upstreams": {str(a): _said(i) for a, i in snapshot.upstreams.items()},
             "published": [snapshot.published.rows, columns if columns is None else dict(columns)],
             "properties": dict(snapshot.properties),
-            "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
+            "definition": {"text": d.text, "dialect": d.dialect, "path": d.path, "rules": d.rules},
             "template": [TEMPLATE_SCHEME, *d.template],
         }
     )

@@ -50,6 +50,8 @@ class Assembly:
     """Content hashes."""
     analyses: Analyses
     problems: Problems
+    rules: str = ""
+    """The version of all that decides fingerprints besides the files."""
     unanalysed: dict[AssetName, str] = field(default_factory=dict)
     """Models that count as a whole, and why."""
     _volatile: dict[AssetName, tuple[str, ...]] = field(default_factory=dict)
@@ -249,7 +251,7 @@ class Assembly:
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, model.template)
+        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template)
         analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
         self._volatile[name] = analysis.volatile
         if analysis.fallback:
@@ -302,7 +304,7 @@ class Assembly:
         logic = Fingerprint(digest(canonical([WORDS, Kind.SEED, source])))
         listing = self._listings[name] = self.analyses.header(path, self.seeds[path])
         names = None if listing is None else listing.names
-        self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path))
+        self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules))
 
     def _add_source(self, name: AssetName) -> None:
         source = self.settings.sources[name]
@@ -312,7 +314,7 @@ class Assembly:
         self._listings[name] = Listing(tuple(columns), is_source=True)
         properties = {"columns": ",".join(source.columns), "description": source.description}
         properties = {k: v for k, v in properties.items() if v}
-        definition = Definition(said.decode())
+        definition = Definition(said.decode(), rules=self.rules)
         fingerprint = self._whole(Kind.EXTERNAL, logic)
         rows = _hash(Kind.EXTERNAL, name, self.settings.salt)
         published = Published(rows, {c: _hash(rows, c, kind) for c, kind in columns.items()})

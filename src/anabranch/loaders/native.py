@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import Snapshot
+from anabranch.errors import ProjectError
+from anabranch.loaders import former
 from anabranch.loaders.analyses import Analyses, analysis_key, header_key
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
 from anabranch.loaders.cache import ParseCache
@@ -76,13 +80,24 @@ class NativeLoader:
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
         analyses = self._analyses(models, seeds)
-        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems)
+        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version)
         try:
             assets = assembly.assets()
         finally:
             self._cache.learn(self._root, {}, (), analyses.fresh)
-        self._last = Project(assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed)
+        self._last = Project(
+            assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version
+        )
         return self._last
+
+    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> dict[AssetName, Snapshot]:
+        """What the present rules make of definitions, whatever rules made ``snapshots`` of them. Nothing where they
+        can't be read by these rules any more."""
+        problems = Problems(self._root)
+        try:
+            return former.assemble(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+        except ProjectError:
+            return {}
 
     def _look(self, *, keep: bool) -> _Seen:
         models = scan(self._root, MODELS, ".sql")

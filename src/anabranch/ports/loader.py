@@ -22,6 +22,8 @@ class Project:
     """What the user should know of it."""
     unanalysed: Mapping[AssetName, str] = field(default_factory=dict)
     """Models whose columns can't be told apart, and why: any change upstream is one to them."""
+    rules: str = ""
+    """The version of all that decides fingerprints besides the files."""
 
 
 class Loader(Protocol):
@@ -41,5 +43,11 @@ class Loader(Protocol):
 
         Raises:
             ModelError: with the file, the line, the asset and what to do.
+            InvalidName: a file or a header gives a name that can't become an identifier.
         """
+        ...
+
+    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
+        """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), all
+        of one environment. Nothing where they can't be read any more."""
         ...

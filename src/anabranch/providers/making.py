@@ -135,7 +135,7 @@ class Maker:
 
         def parsed(definition: Definition) -> Definition:
             template = template_of(definition.text, definition.dialect, self.default_schema)
-            return Definition(definition.text, definition.dialect, definition.path, template)
+            return replace(definition, template=template)
 
         inlined = {a: s for a, s in self.inputs.items() if a not in reading}
         inputs = {a: replace(s, definition=parsed(s.definition)) for a, s in inlined.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlglot import Token
@@ -87,6 +87,21 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         stamp=_stamp(meaning),
         name_at=meaning.name_at,
     )
+
+
+def parse_query(
+    text: str, path: Path, *, dialect: str, default_schema: str, asset: str, kind: Kind, properties: Mapping[str, str]
+) -> ParsedModel:
+    """A query whose header was understood before: as :func:`parse_model` gives it, all settings in ``properties``.
+
+    Raises:
+        SqlSyntaxError, ModelError: as of :func:`parse_model`.
+    """
+    source = Source(text, dialect, path, asset)
+    statement = parse(source, split(tokenize(source))[0])
+    meaning = Meaning(name=asset, kind=kind, properties=dict(properties), settings=dict(properties))
+    meaning.stamp = properties.get("stamp", "")
+    return _model(statement, meaning, default_schema, statement.start)
 
 
 def _stamp(meaning: Meaning) -> str:

@@ -136,7 +136,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
         case "enabled":
             meaning.enabled = each.flag()
         case "stamp":
-            meaning.stamp = each.text()
+            meaning.stamp = meaning.properties["stamp"] = each.text()
         case "cron" | "start" | "end" | "interval_unit":
             meaning.settings |= understand_schedule(each, source)
         case "partitioned_by":
