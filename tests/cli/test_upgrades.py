@@ -58,6 +58,6 @@ def test_a_new_environment_under_new_rules(shop, rules):
     rules(98)
     work(shop)
     rules(99)
-    plan, applied = work(shop, "feature")
+    _, applied = work(shop, "feature")
     assert applied.report.built == ()
     assert work(shop)[0].tally()["build"] == 0, "and the trunk after it"
