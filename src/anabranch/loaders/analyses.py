@@ -56,9 +56,9 @@ class Analyses:
                 except ValueError:
                     break
         from anabranch.sql.columns.analysis import analyse  # loads sqlglot: only for what is new
-        from anabranch.sql.syntax import single
+        from anabranch.sql.syntax import parsed_before
 
-        found = analyse(single(model.query, self.dialect), self.default_schema, listings)
+        found = analyse(parsed_before(model.query, self.dialect), self.default_schema, listings)
         others = [line for line in lines if line and not line.startswith(mark)]
         self.fresh[key] = "\n".join([f"{mark} {encode(found)}", *others[: KEPT - 1]])
         return found

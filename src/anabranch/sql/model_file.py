@@ -20,7 +20,7 @@ from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import Meaning, understand
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
-from anabranch.sql.syntax import Origin, Source, Statement, parse, split, tokenize
+from anabranch.sql.syntax import Origin, Source, Statement, keep, parse, split, tokenize
 
 
 def parse_model(
@@ -73,11 +73,13 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
     for name, tokens in meaning.depends_on:
         full = (name if "." in name else f"{default_schema}.{name}").lower()
         reads.append(_read(source, full, tokens[0].start, tokens[-1].end + 1, "." not in name))
+    query = source.text[begin : statement.end].lstrip()
+    keep(query, statement)
     return ParsedModel(
         name=meaning.name,
         kind=meaning.kind,
         properties=meaning.properties,
-        query=source.text[begin : statement.end].lstrip(),
+        query=query,
         template=make_template(statement, found.reads, default_schema),
         logic=logic(statement, meaning.kind, names, _stamp(meaning)),
         reads=tuple(reads),
