@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from anabranch.app.state import State
@@ -49,11 +50,19 @@ class EnvironmentDiff:
 
 
 def compare(
-    state: State, tables: Tables, before: Environment, after: Environment, *, rows: bool, sample: int = 10
+    state: State,
+    tables: Tables,
+    before: Environment,
+    after: Environment,
+    *,
+    rows: bool,
+    sample: int = 10,
+    only: Collection[AssetName] | None = None,
 ) -> EnvironmentDiff:
-    """What ``after`` has that ``before`` hasn't, and the other way round."""
+    """What ``after`` has that ``before`` hasn't, and the other way round; ``only`` of these assets."""
     old, new = (state.commit(e.head).tree for e in (before, after))
-    changes = state.trees.diff(old, new)
+    changes = [c for c in state.trees.diff(old, new) if only is None or c.asset in only]
+    total = state.trees.count(new) if only is None else sum(1 for a in only if state.trees.get(new, a) is not None)
     snapshots = state.snapshots({i for c in changes for i in (c.before, c.after) if i is not None})
     built = state.built([s.location for s in snapshots.values() if s.is_physical])
     found = []
@@ -61,7 +70,7 @@ def compare(
         was = snapshots[change.before] if change.before else None
         now = snapshots[change.after] if change.after else None
         found.append(_asset(change.asset, was, now, built, tables if rows else None, sample))
-    return EnvironmentDiff(before, after, tuple(found), state.trees.count(new) - sum(1 for c in changes if c.after))
+    return EnvironmentDiff(before, after, tuple(found), total - sum(1 for c in changes if c.after))
 
 
 def _asset(

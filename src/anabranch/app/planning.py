@@ -11,6 +11,7 @@ from itertools import islice
 from anabranch.app.apply import Inputs
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
+from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
@@ -96,15 +97,17 @@ class Planning:
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
+        chosen: Collection[AssetName] | None = None,
     ) -> Plan:
         """The environment shall be what the project's files say.
 
         ``merged``: the user says that the trunk's changes are in these files, so that what both sides changed is
         resolved as it stands in them. With ``explain``, changed definitions are compared. ``window``: models with
         intervals are built for this part of their time only; a promotion, or a run, completes them.
+        ``chosen``: only these assets change.
 
         Raises:
-            Refused: ``merged``, but a file is as it was before the trunk changed it.
+            Refused: ``merged``, but a file is as it was before the trunk changed it; or ``chosen`` lacks something.
         """
         known = self._state.learn(project.assets.values())
         after = self._state.trees.build({s.asset: i for i, s in known.items()})
@@ -126,7 +129,10 @@ class Planning:
             parents = (base.head,) if base else ()
             settings = self._new(name, base, setting, now)
             head, source = None, (base.name, base.head) if base else None
-        notes = project.notes + self._goes_back(name, there, after)
+        left: tuple[str, ...] = ()
+        if chosen is not None:
+            after, left = narrow(self._state, before, after, chosen)
+        notes = project.notes + self._goes_back(name, there, after) + left
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,

@@ -19,10 +19,13 @@ from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
+from anabranch.domain.selection import Changed, Selection, candidates_of
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
+
+EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,10 @@ class Workspace:
         now: Callable[[], datetime],
         explain: Explain,
         listen: events.Listener = events.silent,
+        changed: Changed = lambda ref: (),
     ) -> None:
-        """``tables`` is the one of ``providers`` that ad-hoc queries run on."""
+        """``tables`` is the one of ``providers`` that ad-hoc queries run on. ``changed``: the project's files that
+        differ from a commit or branch, according to git."""
         self.state = state
         self.rules = rules
         self.here = here
@@ -98,6 +103,7 @@ class Workspace:
         self.loader = loader
         self._providers = providers
         self._now = now
+        self._changed_since = changed
         self._inspector = Inspector(state, providers)
         self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
@@ -160,23 +166,38 @@ class Workspace:
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
+        selection: Selection = EVERYTHING,
     ) -> Plan:
-        """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
-        setting = self._setting(name, self.rules.ttl)
+        """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition; with a
+        ``selection``, only that changes.
+
+        Raises:
+            SelectionError: the selection names what isn't there.
+            Refused: it lacks what belongs to it.
+        """
+        setting, project = self._setting(name, self.rules.ttl), self.project()
+        chosen = None
+        if selection:
+            base = self.state.environment(name) or self.state.environment(self.rules.trunk)
+            chosen = self._chosen(selection, {**(self.assets(base.name) if base else {}), **project.assets})
         return self._planning.apply(
-            name, self.project(), setting, self._now(), merged=merged, explain=explain, window=window
+            name, project, setting, self._now(), merged=merged, explain=explain, window=window, chosen=chosen
         )
+
+    def _chosen(self, selection: Selection, among: Mapping[AssetName, Snapshot]) -> set[AssetName]:
+        return selection.of(candidates_of(among), self._changed_since)
 
     def plan_run(
         self,
         name: EnvironmentName,
         *,
-        only: Collection[AssetName] | None = None,
+        selection: Selection = EVERYTHING,
         ignore_cron: bool = False,
         restate: Restatement | None = None,
     ) -> Plan:
-        """What the environment's data lacks by now. Raises ``NotFound``, ``Refused``."""
+        """What the environment's data lacks by now. Raises ``NotFound``, ``SelectionError``, ``Refused``."""
         there = self.state.require(name)
+        only = self._chosen(selection, self.assets(name)) if selection else None
         return self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
@@ -307,11 +328,18 @@ class Workspace:
         return self._inspector.inspect(environment)
 
     def diff(
-        self, name: EnvironmentName, other: EnvironmentName, *, rows: bool, sample: int = 10
+        self,
+        name: EnvironmentName,
+        other: EnvironmentName,
+        *,
+        rows: bool,
+        sample: int = 10,
+        selection: Selection = EVERYTHING,
     ) -> diff.EnvironmentDiff:
         """What ``name`` has that ``other`` hasn't."""
         before, after = self.state.require(other), self.state.require(name)
-        return diff.compare(self.state, self.tables, before, after, rows=rows, sample=sample)
+        only = self._chosen(selection, {**self.assets(other), **self.assets(name)}) if selection else None
+        return diff.compare(self.state, self.tables, before, after, rows=rows, sample=sample, only=only)
 
     def log(self, name: EnvironmentName, limit: int) -> list[LogEntry]:
         """The environment's history, newest first; it goes on into that of the environment it began from."""
@@ -334,9 +362,11 @@ class Workspace:
         """Runs a query on an environment; it can't write."""
         return self.tables.query(text, self.assets(name), limit)
 
-    def assets(self, name: EnvironmentName) -> dict[AssetName, Snapshot]:
-        """All that ``name`` has."""
+    def assets(self, name: EnvironmentName, selection: Selection = EVERYTHING) -> dict[AssetName, Snapshot]:
+        """What ``name`` has, or what of it is selected."""
         tree = self.state.commit(self.state.require(name).head).tree
         entries = self.state.trees.entries(tree)
-        found = self.state.snapshots(list(entries.values()))
-        return {asset: found[i] for asset, i in entries.items()}
+        snapshots = self.state.snapshots(list(entries.values()))
+        found = {asset: snapshots[i] for asset, i in entries.items()}
+        chosen = self._chosen(selection, found) if selection else found
+        return {asset: snapshot for asset, snapshot in found.items() if asset in chosen}

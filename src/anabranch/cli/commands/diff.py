@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from anabranch.app.diff import AssetDiff, ColumnChange, EnvironmentDiff
-from anabranch.cli.context import emit, environment_argument, json_option, workspace
+from anabranch.cli.context import emit, environment_argument, json_option, selecting, workspace
 from anabranch.cli.text import at, count, table
+from anabranch.domain.selection import Selection
 from anabranch.ports.provider import RowDiff
 
 
 @click.command("diff", epilog="Example: anabranch diff feature_new_price prod --rows")
 @environment_argument()
 @click.argument("other", required=False)
+@selecting
 @click.option("--rows", is_flag=True, help="Compare rows too: by key where one is declared, else by count.")
 @click.option("--sample", type=click.IntRange(0, 1000), default=5, show_default=True, help="Changed rows to show.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 where they differ.")
@@ -23,6 +25,8 @@ def command(
     env: str | None,
     other: str | None,
     *,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
     rows: bool,
     sample: int,
     exit_code: bool,
@@ -35,7 +39,7 @@ def command(
     with workspace(context) as w:
         name = w.resolve(env)
         against = w.resolve(other) if other else w.rules.trunk
-        found = w.diff(name, against, rows=rows, sample=sample)
+        found = w.diff(name, against, rows=rows, sample=sample, selection=Selection(select, exclude))
     if as_json:
         emit(_as_dict(found))
     else:
