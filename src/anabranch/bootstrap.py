@@ -71,6 +71,7 @@ def open_workspace(
         explain=_explain,
         listen=listen,
         changed=partial(git.changed_since, root),
+        hooks=found.hooks,
     )
 
 

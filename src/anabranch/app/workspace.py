@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from anabranch.app import diff, events
 from anabranch.app.apply import Applied, Applier
 from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.planning import Planning, Setting
 from anabranch.app.refreshing import Refreshing, Restatement
 from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
+from anabranch.domain.hooks import Hooks
 from anabranch.domain.ids import CommitId
 from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
@@ -26,6 +28,7 @@ from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 
 EVERYTHING = Selection()
+NO_HOOKS = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,10 @@ class Workspace:
         explain: Explain,
         listen: events.Listener = events.silent,
         changed: Changed = lambda ref: (),
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         """``tables`` is the one of ``providers`` that ad-hoc queries run on. ``changed``: the project's files that
-        differ from a commit or branch, according to git."""
+        differ from a commit or branch, according to git. ``hooks``: what runs around changes, on ``tables``."""
         self.state = state
         self.rules = rules
         self.here = here
@@ -107,7 +111,8 @@ class Workspace:
         self._inspector = Inspector(state, providers)
         self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
-        self._applier = Applier(state, providers, now, listen)
+        self._hooks = HookRunner(tables, hooks, listen)
+        self._applier = Applier(state, providers, now, listen, self._hooks)
         self._janitor = Janitor(state, providers, rules.retention)
 
     def now(self) -> datetime:
@@ -180,9 +185,14 @@ class Workspace:
         if selection:
             base = self.state.environment(name) or self.state.environment(self.rules.trunk)
             chosen = self._chosen(selection, {**(self.assets(base.name) if base else {}), **project.assets})
-        return self._planning.apply(
-            name, project, setting, self._now(), merged=merged, explain=explain, window=window, chosen=chosen
+        return self._noted(
+            self._planning.apply(
+                name, project, setting, self._now(), merged=merged, explain=explain, window=window, chosen=chosen
+            )
         )
+
+    def _noted(self, plan: Plan) -> Plan:
+        return replace(plan, notes=plan.notes + self._hooks.notes(plan))
 
     def _chosen(self, selection: Selection, among: Mapping[AssetName, Snapshot]) -> set[AssetName]:
         return selection.of(candidates_of(among), self._changed_since)
@@ -198,7 +208,9 @@ class Workspace:
         """What the environment's data lacks by now. Raises ``NotFound``, ``SelectionError``, ``Refused``."""
         there = self.state.require(name)
         only = self._chosen(selection, self.assets(name)) if selection else None
-        return self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
+        return self._noted(
+            self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
+        )
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""
@@ -212,7 +224,7 @@ class Workspace:
 
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
         """Raises ``MergeConflict``."""
-        return self._planning.promote(self.state.require(source), self.state.require(into))
+        return self._noted(self._planning.promote(self.state.require(source), self.state.require(into)))
 
     def plan_drop(self, name: EnvironmentName) -> Plan:
         """Raises ``Refused`` for a protected one."""

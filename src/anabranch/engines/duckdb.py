@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from anabranch.engines.csv_files import find_fault, require_header
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable, Where
-from anabranch.ports.engine import Capability, Found, Relation, Result, Support, quoted
+from anabranch.ports.engine import Capability, Found, Grant, Relation, Result, Support, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -182,6 +182,13 @@ class DuckDBSession:
         name = self._quote(target)
         return f"query_table({_literal(name)})" if self.qualify(target) != target else name
 
+    def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
+        return {}  # there are no users
+
+    def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
+        if grants:
+            raise StatementFailed(f"DuckDB has no rights to grant on {relation}", kind="NotImplementedException")
+
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
         if not schemas:
             return {}
@@ -283,6 +290,7 @@ class DuckDBEngine:
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.FULL,
         Capability.CONCURRENT_STATEMENTS: Support.FULL,
+        Capability.GRANTS: Support.NEVER,
     }
 
     def __init__(

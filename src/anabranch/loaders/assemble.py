@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from anabranch.domain.graph import Cycle, order
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
@@ -226,7 +227,7 @@ class Assembly:
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
         upstreams = {u: self._snapshots[u].fingerprint for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, model.template)
+        definition = Definition(model.query, self.settings.dialect, path, model.template, model.statements)
         self._add(name, model.kind, model.logic, upstreams, model.properties, definition)
 
     def _add_seed(self, name: AssetName, path: str, model: ParsedModel | None) -> None:
@@ -238,7 +239,8 @@ class Assembly:
             properties |= model.properties
         source = SeedSource(self.seeds[path], columns).encode()
         logic = Fingerprint(digest(canonical([SCHEME, Kind.SEED, source])))
-        self._add(name, Kind.SEED, logic, {}, properties, Definition(source, "", path))
+        around = model.statements if model is not None else Statements()
+        self._add(name, Kind.SEED, logic, {}, properties, Definition(source, "", path, (), around))
 
     def _add_source(self, name: AssetName) -> None:
         source = self.settings.sources[name]

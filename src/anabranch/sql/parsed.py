@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import Kind
 
@@ -59,6 +60,8 @@ class ParsedModel:
     enabled: bool = True
     name_at: tuple[int, int, int] = (1, 1, 1)
     """Line, column and length of the declared name."""
+    statements: Statements = field(default_factory=Statements)
+    """What runs around the build, and when the view is made."""
 
 
 def encode(model: ParsedModel) -> str:
@@ -78,6 +81,7 @@ def encode(model: ParsedModel) -> str:
             (seed.path, dict(seed.columns), seed.line, seed.column, seed.length) if seed else None,
             model.enabled,
             model.name_at,
+            model.statements.encode(),
         ],
         ensure_ascii=False,
         separators=(",", ":"),
@@ -92,7 +96,7 @@ def decode(text: str) -> ParsedModel:
     """
     try:
         fields = json.loads(text)
-        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at = fields
+        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at, around = fields
         return ParsedModel(
             name=name,
             kind=Kind(kind),
@@ -106,6 +110,7 @@ def decode(text: str) -> ParsedModel:
             seed=SeedFile(*seed) if seed else None,
             enabled=enabled,
             name_at=tuple(name_at),
+            statements=Statements.decode(around),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a parsed model: {error}") from error
