@@ -10,7 +10,7 @@ from tests.support.project import SOURCE, Model, snapshots
 from tests.support.site import FEATURE, PROD, Site
 
 from anabranch.domain.merge import incoherent
-from anabranch.domain.selection import Selection
+from anabranch.domain.selection import Selection, candidates_of
 from anabranch.errors import Refused, SelectionError
 
 MODELS = {
@@ -33,7 +33,7 @@ def test_only_the_selected_assets_change():
     process.models = {**MODELS, "s.b": Model("2", ("s.a",)), "s.c": Model("2", ("raw.u",)), "s.d": Model()}
     made = plan(process, "s.b")
     assert [d.asset for d in made.decisions] == ["s.b"]
-    assert made.notes[-1] == "other assets differ and stay as they are: s.c, s.d"
+    assert made.notes[-1] == "other assets have changed and stay as they are: s.c, s.d"
     process.w.apply(made)
     after = site.shown(PROD)
     assert {a for a in before.keys() | after.keys() if before.get(a) != after.get(a)} == {"s.b"}
@@ -52,9 +52,21 @@ def test_a_selected_asset_needs_what_it_reads():
     process.models = {**MODELS, "s.a": Model("2", ("raw.u",)), "s.b": Model("2", ("s.a",))}
     with pytest.raises(Refused) as raised:
         plan(process, "s.b")
-    assert raised.value.message == "s.b is selected, but not s.a, which it reads and which differs from the files too"
+    assert raised.value.message == "s.b is selected, but not s.a, which it reads and which has changed too"
     assert raised.value.hint == "add what belongs to it: --select +s.b"
     assert [d.asset for d in plan(process, "+s.b").decisions] == ["s.a", "s.b"]
+
+
+def test_all_that_is_missing_is_told_at_once():
+    site = Site()
+    process = site.process({**MODELS, "s.e": Model(reads=("s.a",)), "s.f": Model(reads=("s.e", "s.c"))})
+    process.apply(PROD)
+    process.models = {**process.models, "s.a": Model("2", ("raw.u",)), "s.c": Model("2", ("raw.u",))}
+    with pytest.raises(Refused) as raised:
+        plan(process, "s.b")
+    assert raised.value.hint == "add what belongs to it: --select +s.b --select s.a+ --select +s.f"
+    process.w.apply(plan(process, "+s.b", "s.a+", "+s.f"))
+    site.check()
 
 
 def test_what_reads_a_selected_asset_belongs_to_it():
@@ -114,6 +126,13 @@ def test_diff_and_assets():
     assert set(process.w.assets(FEATURE, Selection(("s.a+",)))) == {"s.a", "s.b"}
 
 
+def both_of(state, tree, models):
+    """The assets of an environment and of a project."""
+    entries = state.trees.entries(tree)
+    found = state.snapshots(list(entries.values()))
+    return {**{a: found[i] for a, i in entries.items()}, **snapshots(models)}
+
+
 @given(projects().flatmap(lambda p: st.tuples(st.just(p), edits(p))), st.data())
 def test_whatever_is_selected_the_result_is_coherent_or_refused(both, data):
     before, after = both
@@ -128,9 +147,10 @@ def test_whatever_is_selected_the_result_is_coherent_or_refused(both, data):
     was = state.commit(state.require(PROD).head).tree
     try:
         made = plan(process, *wanted)
-    except Refused:
-        assert len(wanted) < len(names)
-        return
+    except Refused as refused:
+        added = [word for word in (refused.hint or "").split() if word not in ("--select",) and "s." in word]
+        made = plan(process, *wanted, *added)  # what it says to add is all that is needed
+        chosen = {*Selection((*wanted, *added)).of(candidates_of(both_of(state, was, after)), lambda ref: ())}
     changed = {c.asset for c in state.trees.diff(was, made.tree)}
     assert changed <= chosen
     found = {d.asset for d in made.decisions}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from anabranch.app.state import State
+from anabranch.domain.graph import reach, reversed_edges
 from anabranch.domain.ids import TreeId
 from anabranch.domain.merge import Conflict, incoherent
 from anabranch.domain.names import AssetName
@@ -27,19 +28,25 @@ def narrow(
         Refused: a chosen asset needs a change that isn't chosen, or what stays was built over something that changes.
     """
     changes = state.trees.diff(before, after)
-    taken = [c for c in changes if c.asset in chosen]
     left = [c.asset for c in changes if c.asset not in chosen]
     if not left:
         return after, ()
-    tree = state.trees.patch(before, taken)
-    broken = incoherent(state.trees, state.snapshots, tree, _touched(state, tree, taken), (before, before, after))
+    tree, broken = _patched(state, before, changes, chosen)
     if broken:
-        raise _refused(broken, {c.asset for c in taken})
+        raise _refused(state, before, changes, chosen, broken)
     one = len(left) == 1
-    what = (
-        "another asset differs from the files and stays as it is" if one else "other assets differ and stay as they are"
-    )
+    what = "another asset has changed and stays as it is" if one else "other assets have changed and stay as they are"
     return tree, (f"{what}: {_some(left)}",)
+
+
+def _patched(
+    state: State, before: TreeId, changes: Collection[Change], chosen: Collection[AssetName]
+) -> tuple[TreeId, list[Conflict]]:
+    """The tree with the changes of what is chosen, and what isn't coherent in it."""
+    taken = [c for c in changes if c.asset in chosen]
+    tree = state.trees.patch(before, taken)
+    touched = _touched(state, tree, taken)
+    return tree, incoherent(state.trees, state.snapshots, tree, touched, (before, before, tree))
 
 
 def _touched(state: State, tree: TreeId, taken: Collection[Change]) -> set[AssetName]:
@@ -52,20 +59,35 @@ def _touched(state: State, tree: TreeId, taken: Collection[Change]) -> set[Asset
     return changed | {a for a, i in entries.items() if changed & set(found[i].upstreams)}
 
 
-def _refused(broken: Collection[Conflict], taken: Collection[AssetName]) -> Refused:
-    first = min(broken, key=lambda c: (c.asset not in taken, c.asset))
-    needed: dict[str, None] = {}
-    for each in sorted(broken, key=lambda c: (c.asset not in taken, c.asset)):
-        needed[f"+{each.asset}" if each.asset in taken else f"{each.upstream}+"] = None
-    if first.asset in taken:
-        what = (
-            f"{first.asset} is selected, but not {first.upstream}, which it reads and which differs from the files too"
-        )
+def _refused(
+    state: State,
+    before: TreeId,
+    changes: Collection[Change],
+    chosen: Collection[AssetName],
+    broken: Collection[Conflict],
+) -> Refused:
+    """Says what is missing, all of it: what belongs to a chosen asset may need something itself."""
+    first = min(broken, key=lambda c: (c.asset not in chosen, c.asset))
+    if first.asset in chosen:
+        what = f"{first.asset} is selected, but not {first.upstream}, which it reads and which has changed too"
     else:
         what = (
             f"{first.upstream} is selected, but not {first.asset}, which reads it and would go on with what was before"
         )
-    add = " ".join(f"--select {n}" for n in list(needed)[:_TELL])
+    found = state.snapshots([c.after for c in changes if c.after is not None])
+    reads = {s.asset: list(s.upstreams) for s in found.values()}
+    needed: dict[str, None] = {}
+    wanted = set(chosen)
+    while broken:
+        each = min(broken, key=lambda c: (c.asset not in wanted, c.asset))
+        start = each.asset if each.asset in wanted else each.upstream or each.asset
+        selector = f"+{start}" if each.asset in wanted else f"{start}+"
+        if selector in needed:
+            break
+        needed[selector] = None
+        wanted |= reach(reads if each.asset in wanted else reversed_edges(reads), [start])
+        _, broken = _patched(state, before, changes, wanted)
+    add = " ".join(f"--select {n}" for n in needed)
     return Refused(what, asset=first.asset, hint=f"add what belongs to it: {add}")
 
 
