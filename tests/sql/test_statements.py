@@ -70,6 +70,8 @@ ON_VIRTUAL_UPDATE_END;
         ("create unique index if not exists i on @this_model(id)", "create unique index if not exists <@index:i> on <@this_model>(id)", []),
         ("alter table @this_model add column x int", "alter table <@this_model> add column x int", []),
         ("comment on column @this_model.id is 'x'", "comment on column <@this_model>.id is 'x'", []),
+        ("merge into @this_model as t using stg.b as b on t.id = b.id when matched then delete",
+         "merge into <@this_model> as t using <stg.b> as b on t.id = b.id when matched then delete", ["stg.b"]),
         ("truncate @this_model", "truncate <@this_model>", []),
         ("analyze", "analyze", []),
         ("pragma enable_object_cache", "pragma enable_object_cache", []),
@@ -128,6 +130,9 @@ def test_what_is_allowed(statement, becomes, reads):
         "create temp table t as select nextval('s')",
         "merge into stg.b using @this_model on true when matched then delete",
         "insert into @this_model select query_table('stg.b')",
+        "truncate @this_model, stg.b",
+        "insert into @this_model with x as (delete from stg.b returning *) select * from x",
+        "create temp table t as with x as (insert into stg.b values (1) returning *) select * from x",
         "shutdown",
     ],
 )

@@ -39,6 +39,7 @@ _TEMPORARY = ("temp", "temporary")
 _FOREIGN_PRAGMAS = word_set("create_fts_index drop_fts_index checkpoint force_checkpoint import_database copy_database")
 _HINT = "write only to @this_model, or to something TEMP; what concerns all of the warehouse belongs into before_all"
 _HINT_SHOWN = "grant, revoke, comment or alter @this_model"
+_CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy, exp.Drop, exp.TruncateTable)
 _Words = Sequence[str]
 
 
@@ -164,6 +165,8 @@ class _Reader:
             )
         if first == "analyze" and len(words) == 1:
             return None
+        if first == "truncate" and "," in words:
+            return "TRUNCATE names more than @this_model"
         if first == "create":
             rest = [w for w in words[1:] if w not in ("or", "replace")]
             if rest and rest[0] in _TEMPORARY:
@@ -191,6 +194,9 @@ class _Reader:
         statement = parse(plain, inner)
         if isinstance(statement.root, exp.Command):
             raise self._error(tokens, "this statement is of a form in which names can't be followed", _HINT)
+        for change in statement.root.find_all(*_CHANGES):
+            if change is not statement.root and change.find_ancestor(exp.When) is None:
+                raise self._error(tokens, f"a {change.key.upper()} stands within the {tokens[0].text.upper()}", _HINT)
         for node in statement.root.find_all(exp.Func):
             name = function_name(node, plain.text)
             if name in WRITES:
