@@ -47,11 +47,11 @@ FROM (
 ORDER BY hash(id)
 """
 COMMANDS = {
-    "by key": ("diff", "dev", "--asset", "marts.orders", "--rows"),
+    "by key": ("diff", "dev", "--select", "marts.orders", "--rows"),
     "by key, with the profile of every column, as HTML and JSON": (
-        *("diff", "dev", "--asset", "marts.orders", "--html", "rows.html", "--json"),
+        *("diff", "dev", "--select", "marts.orders", "--html", "rows.html", "--json"),
     ),
-    "as whole rows, without a key": ("diff", "dev", "--asset", "marts.keyless", "--rows"),
+    "as whole rows, without a key": ("diff", "dev", "--select", "marts.keyless", "--rows"),
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,8 @@ def open_workspace(
         now=lambda: datetime.now(UTC),
         explain=_explain,
         listen=listen,
+        changed=partial(git.changed_since, root),
+        hooks=found.hooks,
     )
 
 

@@ -12,6 +12,7 @@
     │   │   ├── DuplicateAsset
     │   │   └── DependencyCycle
     │   ├── UnitTestError       a unit test that can't be read, or can't be run as it stands
+    │   ├── SelectionError      a selector that can't be read, or that names what isn't there
     │   └── NotFound            an environment, commit or asset that isn't there
     ├── Refused                 correct, but not allowed as things stand (protected, exists, busy)
     ├── MovedOn                 somebody else was faster
@@ -25,6 +26,7 @@
     │   ├── WarehouseUnavailable
     │   └── StatementFailed
     ├── BuildFailed             one or more assets could not be built
+    ├── HookFailed              a statement of before_all or after_all
     └── OutcomeUnknown          a step may or may not have been carried out
 
 Each says what happened, to which asset, where in the file, and what to do next. Only the command line maps them to
@@ -114,6 +116,10 @@ class UnitTestError(ProjectError):
     """A unit test that can't be read, or can't be run as it stands."""
 
 
+class SelectionError(ProjectError):
+    """A selector that can't be read, or that names what isn't there. The message shows it, with the place marked."""
+
+
 class NotFound(ProjectError):
     """An environment, commit or asset that isn't there."""
 
@@ -178,6 +184,10 @@ class BuildFailed(AnabranchError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.failures = tuple(failures)
+
+
+class HookFailed(AnabranchError):
+    """A statement of before_all or after_all was refused."""
 
 
 class OutcomeUnknown(AnabranchError):

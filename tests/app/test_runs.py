@@ -17,8 +17,9 @@ from anabranch.app.state import CONTENT, OPEN, REFRESHING
 from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Verb
+from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Kind
-from anabranch.errors import BuildFailed, NotFound, Refused, StatementFailed
+from anabranch.errors import BuildFailed, Refused, SelectionError, StatementFailed
 from anabranch.providers.memory import Moment
 
 MODELS = {
@@ -144,9 +145,9 @@ def test_a_restatement_takes_the_readers_along(ann: Process):
 
 
 def test_only_some(ann: Process):
-    assert [d.asset for d in ann.w.plan_run(PROD, only=[AssetName("s.z")]).decisions] == ["s.z"]
-    with pytest.raises(NotFound, match=r"prod has no s\.nothing"):
-        ann.w.plan_run(PROD, only=[AssetName("s.nothing")])
+    assert [d.asset for d in ann.w.plan_run(PROD, selection=Selection(("s.z",))).decisions] == ["s.z"]
+    with pytest.raises(SelectionError, match=r"s\.nothing"):
+        ann.w.plan_run(PROD, selection=Selection(("s.nothing",)))
 
 
 def test_one_that_fails_leaves_all_as_it_was(site: Site, ann: Process):

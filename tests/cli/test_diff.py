@@ -48,7 +48,7 @@ def changed(applied):
 
 
 def test_on_a_terminal(changed, anabranch):
-    said = anabranch("diff", "--rows", "--asset", "marts.wide", "--sample", "2")
+    said = anabranch("diff", "--rows", "--select", "marts.wide", "--sample", "2")
     assert said.err == ""
     assert changed.plain(said.out) == snapshot("""\
 ~ marts.wide                      99 rows, 0 added, 1 removed, 99 changed by key
@@ -76,7 +76,7 @@ def test_on_a_terminal(changed, anabranch):
 
 
 def test_a_profile_on_a_terminal(changed, anabranch):
-    said = anabranch("diff", "--profile", "--asset", "marts.wide", "--sample", "0")
+    said = anabranch("diff", "--profile", "--select", "marts.wide", "--sample", "0")
     assert changed.plain(said.out).split("    profile")[1] == snapshot("""\
  (prod → feature where they differ)
     column      match             nulls   distinct                         min        max            mean
@@ -102,7 +102,7 @@ def test_more_than_a_screenful_is_cut(changed, anabranch):
             .replace("{}", str(number)),
         )  # fmt: skip
         assert anabranch("apply", environment, "--yes").code == 0
-    said = anabranch("diff", "feature", "--asset", "marts.wide", "--profile").out.splitlines()
+    said = anabranch("diff", "feature", "--select", "marts.wide", "--profile").out.splitlines()
     assert len(said) < 110
     assert "    … and 48 more columns: --html or --json has them all" in said
     assert "    … and 21 more columns: --html or --json has them all" in said
@@ -119,13 +119,13 @@ def test_what_is_asked_for(changed, anabranch):
     assert asked()["assets"][0]["rows"] is None
     for options in (["--rows"], ["--key", "id"], ["--profile"], ["--tolerance", "0.5"], ["--where", "true"]):
         assert asked(*options)["assets"][0]["rows"] is not None, options
-    assert [a["asset"] for a in asked("--asset", "marts.top", "--asset", "marts.wide")["assets"]] == [
+    assert [a["asset"] for a in asked("--select", "marts.top", "--select", "marts.wide")["assets"]] == [
         "marts.top",
         "marts.wide",
     ]
-    (found,) = asked("--asset", "marts.top", "--key", "name")["assets"]
+    (found,) = asked("--select", "marts.top", "--key", "name")["assets"]
     assert (found["rows"]["by"], found["rows"]["keys"], found["rows"]["added"]) == ("key", ["name"], 1)
-    found = asked("--asset", "marts.wide", "--where", "id < 10", "--asset", "marts.revenue")
+    found = asked("--select", "marts.wide", "--where", "id < 10", "--select", "marts.revenue")
     assert (found["where"], found["same"], len(found["assets"])) == ("id < 10", 1, 1)
     assert (found["assets"][0]["rows"]["before"], found["assets"][0]["rows"]["removed"]) == (10, 1)
     amount = next(c for c in found["assets"][0]["rows"]["columns"] if c["name"] == "amount")
@@ -143,9 +143,9 @@ def test_what_is_asked_for(changed, anabranch):
         (["--where", ""], 2, "there is no condition"),
         (["--where", "true; DROP TABLE raw.orders"], 1, "a condition is no statement"),
         (["--where", "id IN (SELECT 1)"], 1, "it holds no query"),
-        (["--where", "idd = 1", "--asset", "marts.wide"], 2, "the condition doesn't fit"),
+        (["--where", "idd = 1", "--select", "marts.wide"], 2, "the condition doesn't fit"),
         (["--tolerance", "-1"], 2, "-1"),
-        (["--asset", "marts.wid"], 2, "did you mean marts.wide?"),
+        (["--select", "marts.wid"], 2, "did you mean marts.wide?"),
         (["--html", "no/such/folder/diff.html"], 1, "can't be written"),
     ],
 )

@@ -45,6 +45,7 @@ Commands:
   status   Show where things stand.
   plan     Show what apply would do, and why.
   apply    Make an environment what the files say.
+  run      Bring an environment's data up to date.
   diff     Show how an environment differs from another.
   promote  Point an environment at what was built and tested in another.
   undo     Take the last change back.
@@ -84,15 +85,15 @@ KEYS = {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
         "notes",
     },
-    "apply": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
+    "apply": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
     "diff --rows": {"environment", "head", "other", "other_head", "where", "tolerance", "same", "assets"},
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",
         "assets", "differs_from_trunk",
     },
-    "promote --yes": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
-    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
+    "promote --yes": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
+    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
     "gc --dry-run": {
         "dry_run", "environments", "locations", "rows", "objects", "unknown", "bytes_before", "bytes_after",
     },
@@ -119,7 +120,7 @@ def test_every_command_answers_as_json(applied, anabranch):
     log = anabranch("log", "prod", "--json").json
     assert [e["action"] for e in log] == ["undo", "promote", "apply"]
     assert set(log[0]) == snapshot(
-        {"action", "at", "author", "changed", "commit", "environment", "message", "parents", "restores"}
+        {"action", "at", "author", "changed", "commit", "environment", "message", "parents", "refreshed", "restores"}
     )
     said = anabranch("env", "drop", "feature", "--json")
     assert said.json["commit"] is None

@@ -58,6 +58,7 @@ FROM raw.orders, customers;
         "key": "id,line",
         "tags": "core,daily load",
         "cron": "@daily",
+        "stamp": "v2",
     }
     assert model.query == '/* the query */\nSELECT id, line AS "Line", 1 + 1 AS two\nFROM raw.orders, customers'
     assert model.reads == (Read("raw.orders", 19, 6, 10), Read("main.customers", 19, 18, 9, bare=True))
@@ -213,7 +214,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (kind SEED (path 'x.csv'));\nselect 1", "a seed's rows come from its file, not from a query", "2:1+6", "drop the query, or the kind"),
         ("MODEL (columns (id)); select 1", "columns takes names with types", "1:17+2", "write columns (id INT, name TEXT)"),
         ("AUDIT (name x); select 1", "audits aren't supported yet", "1:1+5", "move the file out of models/"),
-        ("JINJA_QUERY_BEGIN; select 1", "a model can't begin with 'jinja_query_begin'", "1:1+17", "begin a model with SELECT, WITH or FROM"),
+        ("JINJA_QUERY_BEGIN; select 1", "JINJA_QUERY_BEGIN isn't run around a query", "1:1+17", "write only to @this_model, or to something TEMP; what concerns all of the warehouse belongs into before_all"),
     ],
 )  # fmt: skip
 def test_mistakes(text: str, message: str, where: str, hint: str | None) -> None:

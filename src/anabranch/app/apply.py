@@ -5,6 +5,8 @@
 3. *Publish* (:mod:`anabranch.app.publish`).
 4. *Close* the journal.
 
+Hooks (:mod:`anabranch.app.hooks`) run before 2 and after 3.
+
 A journal whose process died is ended by :meth:`Applier.heal`, which every changing command calls first: forward where
 the ref had moved, else back, which means forgetting it, for nothing was visible yet.
 """
@@ -20,6 +22,7 @@ from anabranch.app import events
 from anabranch.app.builds import Builder, Report
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
+from anabranch.app.hooks import HookRunner
 from anabranch.app.publish import Published, Publisher
 from anabranch.app.staging import Stager
 from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, SAME, OpenPlan, Physical, Stage, State
@@ -56,8 +59,10 @@ class Applier:
         providers: Mapping[str, Provider],
         now: Callable[[], datetime],
         listen: events.Listener = events.silent,
+        hooks: HookRunner | None = None,
     ) -> None:
         self._state = state
+        self._hooks = hooks
         self._providers = providers
         self._now = now
         self._listen = listen
@@ -69,6 +74,7 @@ class Applier:
         Raises:
             StalePlan: what the plan read has changed; nothing was done.
             BuildFailed: the environment is as before; builds that succeeded are kept.
+            HookFailed: the environment is as before, or (``unchanged`` says so) it has moved.
         """
         began = time.perf_counter()
         self._publisher.result(plan)
@@ -76,6 +82,8 @@ class Applier:
             self._open(plan)
             heartbeat.add(OPEN + plan.id)
             try:
+                if self._hooks is not None:
+                    self._hooks.before(plan)
                 report, plan = self._build(plan, heartbeat)
                 published = self._publisher.publish(plan, self._now(), self._stage(plan))
             except Exception:
@@ -85,8 +93,11 @@ class Applier:
                 if not self._state.progress(plan.id).published:
                     self._state.close_plan(plan.id)
                 raise
+            failed = self._hooks.after(plan) if self._hooks is not None else None
             heartbeat.discard(OPEN + plan.id)
             self._state.close_plan(plan.id)
+        if failed is not None:
+            raise failed
         return self._applied(plan, report, published, began)
 
     def _applied(self, plan: Plan, report: Report, published: Published, began: float) -> Applied:
@@ -204,14 +215,17 @@ class Applier:
         return ended
 
     def end(self, found: OpenPlan) -> bool:
-        """Ends one interrupted plan; whether it went forward."""
+        """Ends one interrupted plan; whether it went forward. Raises ``HookFailed`` once it is ended."""
         plan = found.plan
         forward = self._state.progress(plan.id).published
         if forward:
             self._publisher.carry_forward(plan)
         self._disown(plan)
+        failed = self._hooks.after(plan) if forward and self._hooks is not None else None
         self._state.close_plan(plan.id)
         self._listen(events.Healed(plan.environment, plan.action.value, forward))
+        if failed is not None:
+            raise failed
         return forward
 
     def _disown(self, plan: Plan) -> None:

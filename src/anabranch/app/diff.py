@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from anabranch.app.state import State
 from anabranch.domain.commit import Environment
-from anabranch.domain.names import AssetName, nearest
+from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import AnabranchError, NotFound
+from anabranch.errors import AnabranchError
 from anabranch.ports.provider import Built, Tables
 from anabranch.ports.rows import RowDiff, RowOptions
 
@@ -60,27 +60,17 @@ def compare(
     after: Environment,
     *,
     rows: RowOptions | None = None,
-    only: Collection[AssetName] = (),
+    only: Collection[AssetName] | None = None,
 ) -> EnvironmentDiff:
     """What ``after`` has that ``before`` hasn't, and the other way round. ``rows``: compare them too; keys named
     there go before those that an asset declares. ``only``: look at no other assets.
 
     Raises:
-        NotFound: neither environment has an asset of ``only``.
         AnabranchError: as :meth:`anabranch.ports.provider.Tables.compare`, and about which asset.
     """
     old, new = (state.commit(e.head).tree for e in (before, after))
-    changes = state.trees.diff(old, new)
-    same = state.trees.count(new) - sum(1 for c in changes if c.after)
-    if only:
-        changes = [c for c in changes if c.asset in only]
-        if unchanged := set(only) - {c.asset for c in changes}:
-            there = state.trees.entries(new)
-            for asset in sorted(unchanged - set(there)):
-                near = nearest(asset, sorted(there))
-                hint = f"did you mean {near}?" if near else "anabranch env show lists what it has"
-                raise NotFound(f"neither {after.name} nor {before.name} has an asset {asset}", hint=hint)
-        same = len(set(only)) - len(changes)
+    changes = [c for c in state.trees.diff(old, new) if only is None or c.asset in only]
+    total = state.trees.count(new) if only is None else sum(1 for a in only if state.trees.get(new, a) is not None)
     snapshots = state.snapshots({i for c in changes for i in (c.before, c.after) if i is not None})
     built = state.built([s.location for s in snapshots.values() if s.is_physical])
     found = []
@@ -88,6 +78,7 @@ def compare(
         was = snapshots[change.before] if change.before else None
         now = snapshots[change.after] if change.after else None
         found.append(_asset(change.asset, was, now, built, tables, rows))
+    same = total - sum(1 for c in changes if c.after)
     return EnvironmentDiff(before, after, tuple(found), same, rows)
 
 

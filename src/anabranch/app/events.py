@@ -65,6 +65,15 @@ class Pointed:
 
 
 @dataclass(frozen=True, slots=True)
+class HooksRan:
+    """Statements of ``before_all`` or ``after_all`` (``what``) were run."""
+
+    what: str
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Healed:
     """An interrupted plan was ended. ``forward``: its environment now shows what it had published."""
 
@@ -73,7 +82,7 @@ class Healed:
     forward: bool
 
 
-Event = BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Waiting | Pointed | Healed
+Event = BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Waiting | Pointed | HooksRan | Healed
 Listener = Callable[[Event], None]
 
 

@@ -12,6 +12,7 @@ from anabranch.app.apply import Inputs
 from anabranch.app.cutoff import resolve
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
+from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
@@ -108,6 +109,7 @@ class Planning:
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
+        chosen: Collection[AssetName] | None = None,
     ) -> Plan:
         """The environment shall be what the project's files say.
 
@@ -115,9 +117,10 @@ class Planning:
         resolved as it stands in them. With ``explain``, changed definitions are compared. ``window``: models with
         intervals are built for this part of their time only; a promotion, or a run, completes them. ``again``: the
         loader's, for definitions that were fingerprinted by other rules.
+        ``chosen``: only these assets change.
 
         Raises:
-            Refused: ``merged``, but a file is as it was before the trunk changed it.
+            Refused: ``merged``, but a file is as it was before the trunk changed it; or ``chosen`` lacks something.
         """
         there = self._state.environment(name)
         start = there or (self._state.environment(self._trunk) if name != self._trunk else None)
@@ -143,7 +146,10 @@ class Planning:
             parents = (base.head,) if base else ()
             settings = self._new(name, base, setting, now)
             head, source = None, (base.name, base.head) if base else None
-        notes = project.notes + self._goes_back(name, there, after)
+        left: tuple[str, ...] = ()
+        if chosen is not None:
+            after, left = narrow(self._state, before, after, chosen)
+        notes = project.notes + self._goes_back(name, there, after) + left
         if explain:
             notes += _whole(project)
         return self._plan(

@@ -83,6 +83,9 @@ class Reporter:
                 self.end()
                 what = f"{count(moved, 'view')} {'removed' if gone else 'repointed'}"
                 self._say(f"  {click.style('✓', fg='green')} {what:<50}{seconds(took):>8}")
+            case events.HooksRan(what=what, number=number, seconds=took):
+                told = f"{what}: {count(number, 'statement')}"
+                self._say(f"  {click.style('✓', fg='green')} {told:<50}{seconds(took):>8}")
             case events.Healed(environment=environment, action=action, forward=forward):
                 how = "had been published, and was carried forward" if forward else "was ended; its builds are kept"
                 self._say(f"an interrupted {action} of {environment} {how}")

@@ -138,11 +138,19 @@ class Value:
 
     def texts(self) -> tuple[str, ...]:
         """A list of scalars; a single one stands for a list of one."""
+        return tuple(member.text() for member in self.members())
+
+    def members(self) -> list[Value]:
+        """Of a list; what isn't one is its own and only member."""
         from yaml.nodes import SequenceNode
 
         if isinstance(self.node, SequenceNode):
-            return tuple(Value(n, self.file, self.path).text() for n in self.node.value)
-        return (self.text(),)
+            return [Value(n, self.file, self.path) for n in self.node.value]
+        return [self]
+
+    def hidden(self) -> tuple[str, ...]:
+        """The values that :meth:`text` takes from the process's environment."""
+        return tuple(os.environ[m[1]] for m in _VARIABLE.finditer(str(self.node.value)) if m[1] in os.environ)
 
 
 def span(text: str) -> timedelta:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from anabranch.config.reader import Value, read
+from anabranch.domain.hooks import Hook, Hooks
 from anabranch.domain.names import AssetName, EnvironmentName, asset_name, environment_name, nearest
 from anabranch.domain.places import Suffix
 from anabranch.errors import ConfigError, InvalidName, Where
@@ -74,6 +75,7 @@ class Settings:
     """For macros; names in lower case."""
     overrides: Mapping[EnvironmentName, Mapping[str, Plain]] = field(default_factory=dict)
     """Other values of variables, in some environments."""
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 def find_root(start: Path) -> Path:
@@ -88,7 +90,18 @@ def load(root: Path) -> Settings:
     """Reads ``root/anabranch.yaml``. Raises ``ConfigError`` that names file, line and what to do."""
     file = root / FILE
     top = read(file).section(
-        {"project", "state", "environments", "retention", "warehouse", "sources", "seeds", "variables"},
+        {
+            "project",
+            "state",
+            "environments",
+            "retention",
+            "warehouse",
+            "sources",
+            "seeds",
+            "variables",
+            "before_all",
+            "after_all",
+        },
     )
     if "project" not in top:
         raise ConfigError(f"{FILE} doesn't name the project", where=Where(file, 1), hint="add: project: NAME")
@@ -106,7 +119,15 @@ def load(root: Path) -> Settings:
         warehouse=_warehouse(top["warehouse"]) if "warehouse" in top else Warehouse(),
         sources=dict(_source(k, v) for _, k, v in top["sources"].items()) if "sources" in top else {},
         seeds=dict(_seed(k, v) for _, k, v in top["seeds"].items()) if "seeds" in top else {},
+        hooks=Hooks(_hooks(top.get("before_all")), _hooks(top.get("after_all"))),
     )
+
+
+def _hooks(value: Value | None) -> tuple[Hook, ...]:
+    """Statements, one after another."""
+    if value is None:
+        return ()
+    return tuple(Hook(each.text(), each.where, each.hidden()) for each in value.members())
 
 
 def _environments(settings: Settings, value: Value) -> Settings:

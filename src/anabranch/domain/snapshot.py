@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
 from anabranch.domain.names import AssetName
 
@@ -85,6 +86,8 @@ class Definition:
     """The query with holes for what it reads, text and asset by turns, so that building it needs no parser. Derived
     from
     ``text``, and made again from it where it is missing."""
+    statements: Statements = field(default_factory=Statements)
+    """What runs around the build (part of ``logic``), and when the view is made (a property)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "properties": dict(snapshot.properties),
             "definition": {"text": d.text, "dialect": d.dialect, "path": d.path, "rules": d.rules},
             "template": [TEMPLATE_SCHEME, *d.template],
+            **({"statements": d.statements.encode()} if d.statements else {}),
         }
     )
 
@@ -234,7 +238,11 @@ def decode(data: bytes) -> Snapshot:
         location=raw["location"],
         upstreams={a: _input(said) for a, said in raw["upstreams"].items()},
         properties=raw["properties"],
-        definition=Definition(**raw["definition"], template=_template(raw.get("template"))),
+        definition=Definition(
+            **raw["definition"],
+            template=_template(raw.get("template")),
+            statements=Statements.decode(raw["statements"]) if "statements" in raw else Statements(),
+        ),
         published=Published(*published) if published else _WHOLE,
     )
 

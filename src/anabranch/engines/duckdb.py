@@ -41,6 +41,7 @@ class DuckDBEngine:
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.FULL,
         Capability.CONCURRENT_STATEMENTS: Support.FULL,
+        Capability.GRANTS: Support.NEVER,
     }
 
     def __init__(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anabranch.engines.csv_files import find_fault, require_header
 from anabranch.engines.duckdb_errors import errors
 from anabranch.errors import StatementFailed, WarehouseUnavailable, Where
-from anabranch.ports.engine import Found, Relation, Result, quoted
+from anabranch.ports.engine import Found, Grant, Relation, Result, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -178,6 +178,13 @@ class DuckDBSession:
         """DuckDB 2.0 shortens a name within a view, to what it then finds ambiguous: there it is given as a text."""
         name = self._quote(target)
         return f"query_table({_literal(name)})" if self.qualify(target) != target else name
+
+    def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
+        return {}  # there are no users
+
+    def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
+        if grants:
+            raise StatementFailed(f"DuckDB has no rights to grant on {relation}", kind="NotImplementedException")
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
         if not schemas:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from anabranch.domain.graph import Cycle, order
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
@@ -251,7 +252,7 @@ class Assembly:
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template)
+        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template, model.statements)
         analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
         self._volatile[name] = analysis.volatile
         if analysis.fallback:
@@ -304,7 +305,8 @@ class Assembly:
         logic = Fingerprint(digest(canonical([WORDS, Kind.SEED, source])))
         listing = self._listings[name] = self.analyses.header(path, self.seeds[path])
         names = None if listing is None else listing.names
-        self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules))
+        around = model.statements if model is not None else Statements()
+        self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules, (), around))
 
     def _add_source(self, name: AssetName) -> None:
         source = self.settings.sources[name]

@@ -21,6 +21,8 @@ class Capability(StrEnum):
 
     TRANSACTIONAL_DDL = "transactional-ddl"
     CONCURRENT_STATEMENTS = "concurrent-statements"
+    GRANTS = "grants"
+    """Users and roles have rights on relations."""
 
 
 class Support(StrEnum):
@@ -52,6 +54,14 @@ class Found:
     is_view: bool
     columns: tuple[tuple[str, str], ...]
     definition: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """A right on a relation, both as the engine spells them: ``SELECT``, and to whom."""
+
+    right: str
+    grantee: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,14 @@ class Session(Protocol):
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
         """Makes each key a view of everything in its value, replacing what view was there; None drops it. Cheap per
         pointer: an environment has thousands. A *table* in a view's place is never dropped: ``StatementFailed``."""
+        ...
+
+    def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
+        """What is granted on those that exist, the owner's own rights aside; nothing without ``GRANTS``."""
+        ...
+
+    def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
+        """Grants these rights, besides what there is."""
         ...
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:

@@ -10,7 +10,7 @@ the environment's ref; then ``commit`` makes it visible. A provider whose engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -287,6 +287,15 @@ class Tables(Provider, Protocol):
         Raises:
             Refused: it isn't a query.
             ModelError: it doesn't parse, or reads something unknown.
+        """
+        ...
+
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        """Runs statements of the user's as they stand, one after another in one session, each by itself; in them
+        ``@this_env`` is the environment's name, as a text. Ends with the first that fails, of which no more is taken.
+
+        Raises:
+            StatementFailed: with the engine's message.
         """
         ...
 

@@ -79,7 +79,7 @@ class _Comparison:
             told = failure.message.splitlines()[0]
             raise ModelError(
                 f"the condition doesn't fit: {told}",
-                hint="--where is about columns that both sides have; --asset picks what it applies to",
+                hint="--where is about columns that both sides have; --select picks what it applies to",
             ) from failure
         return _Side(relation, dict(found.columns), rows)
 

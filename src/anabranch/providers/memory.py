@@ -8,7 +8,7 @@ what it was made from, and equal data has equal values.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -448,6 +448,14 @@ class MemoryProvider:
             raise StatementFailed(f"{snapshot.location} isn't there", asset=snapshot.asset)
         rows = ((table.value,),)
         return Answer(("value",), rows if limit is None else rows[:limit], limit is not None and len(rows) > limit)
+
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        """A statement is ``load LOCATION VALUE``, as :meth:`World.load`; all others fail."""
+        for statement in statements:
+            words = statement.replace("@this_env", environment).split()
+            if len(words) != 3 or words[0] != "load":
+                raise StatementFailed(f"this is no statement: {statement}", kind="ParserException")
+            self.world.load(words[1], words[2])
 
     def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
         """A table has one value, which is taken for that of one row."""

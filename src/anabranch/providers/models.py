@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -48,7 +48,7 @@ from anabranch.ports.rows import RowDiff, RowOptions
 from anabranch.providers import generations
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
-from anabranch.providers.making import Maker
+from anabranch.providers.making import Maker, put_in
 from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
 
 MOST_WORKERS = 8
@@ -244,7 +244,7 @@ class ModelsProvider:
                 move = decide(self._recorded(session).get(environment))
                 prepared.moved = self._move(session, environment, move)
                 if reshaped:
-                    self._point_again(session, reshaped)
+                    self._point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
                 yield prepared
             finally:
                 if not prepared.committed:
@@ -270,20 +270,51 @@ class ModelsProvider:
         check_free(session, fresh)
         session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
         try:
-            session.point(pointers)
+            self._point(session, pointers)
         except StatementFailed as failure:
             session.rollback()
             raise why_not(session, pointers, failure) from failure
+        for asset, (_, after) in sorted(move.entries.items()):
+            if after is not None:
+                self._shown(session, environment, asset, after)
         dropped = {p.schema for p, target in pointers.items() if target is None}
         if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
             session.drop_schemas(dropped)
         self._record(session, environment, move.shown)
         return len(pointers)
 
-    def _point_again(self, session: Session, reshaped: Collection[Relation]) -> None:
+    def _point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
+        """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""
+        has_grants = self.engine.capabilities.get(Capability.GRANTS) is Support.FULL
+        kept = session.grants([view for view, target in pointers.items() if target is not None]) if has_grants else {}
+        session.point(pointers)
+        for view, granted in kept.items():
+            session.grant(view, granted)
+
+    def _point_again(self, session: Session, reshaped: Collection[Relation], snapshots: Mapping[str, Snapshot]) -> None:
         """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
-        found = session.targets(session.schemas())
-        session.point({view: target for view, target in found.items() if target in reshaped})
+        found = {v: t for v, t in session.targets(session.schemas()).items() if t in reshaped}
+        self._point(session, found)
+        for environment in self._recorded(session):
+            for snapshot in snapshots.values():
+                if found.get(self.shown_at(environment, snapshot.asset)) == relation(snapshot.location):
+                    self._shown(session, environment, snapshot.asset, snapshot)
+
+    def _shown(self, session: Session, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot) -> None:
+        """Runs what the model says for when its view is made."""
+        pointer = self._pointer(environment, asset, snapshot)
+        if pointer is None:
+            return
+        view = pointer[1]
+        for template in snapshot.definition.statements.shown:
+            text = put_in(
+                template, name(session, view), str(view), lambda a: name(session, self.shown_at(environment, a))
+            )
+            try:
+                session.execute(text)
+            except StatementFailed as failure:
+                self._tell(failure, snapshot)
+                raise
 
     def _ensure_record(self, session: Session) -> None:
         session.create_schemas([_RECORD.schema])
@@ -404,6 +435,13 @@ class ModelsProvider:
             names = [n for n, _ in found[0].columns]
             hashes = [session.content_hash(f.relation, names) for f in found if f is not None]
             return hashes[0] == hashes[1]
+
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        from anabranch.sql.statements import put_environment  # needs the parser
+
+        with self.engine.session() as session:
+            for statement in statements:
+                session.execute(put_environment(statement, self.engine.dialect, environment))
 
     def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
         with self.engine.session(read_only=True) as session:

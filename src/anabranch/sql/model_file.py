@@ -1,4 +1,4 @@
-"""A model file: an optional header, then one query."""
+"""A model file: an optional header, then one query, with statements around it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlglot import Token
 
 from anabranch.domain.ids import Fingerprint
-from anabranch.domain.snapshot import DATA_SETTINGS, Kind
+from anabranch.domain.snapshot import DATA_SETTINGS, INCREMENTAL, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.canonical import logic
 from anabranch.sql.guard import check_start, check_tree
@@ -20,6 +20,7 @@ from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import Meaning, understand
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
+from anabranch.sql.statements import Around, around
 from anabranch.sql.syntax import Origin, Source, Statement, keep, parse, split, tokenize
 
 
@@ -50,44 +51,58 @@ def parse_model(
         meaning.name = f"{default_schema}.{meaning.name}"
     source = Source(text, dialect, path, meaning.name or asset, origin)
     statements = split(rest)
+    told = around(source, statements, default_schema)
     if meaning.kind is Kind.SEED:
-        return _seed(source, meaning, statements)
-    if not statements:
+        return _seed(source, meaning, told)
+    if told.query is None:
         message = "the header is followed by no query" if found is not None else "the file holds no query"
         raise source.error(ModelError, message, hint="write one SELECT, or delete the file")
-    check_start(source, statements[0], ModelError)
-    if len(statements) > 1:
-        message, hint = "a second statement begins here; a model is one query", "make it a model of its own"
-        token = statements[1][0]
-        raise source.error(ModelError, message, token.start, token.end + 1, hint)
-    statement = parse(source, statements[0])
+    check_start(source, told.query, ModelError)
+    statement = parse(source, told.query)
     check_tree(statement, ModelError)
-    return _model(statement, meaning, default_schema, _header_end(tokens, rest))
+    if meaning.kind is Kind.EMBEDDED and told.statements:
+        message, hint = "an embedded model is a part of its readers' queries: nothing runs around it", "make it a VIEW"
+        raise source.error(ModelError, message, hint=hint)
+    if source.dialect == "duckdb" and told.index is not None and meaning.kind not in INCREMENTAL:
+        message = f"{meaning.kind.value.upper()} can't have an index: DuckDB doesn't exchange a table that has one"
+        start, end = told.index[0].start, told.index[-1].end + 1
+        raise source.error(
+            ModelError, message, start, end, "drop the index; models that are filled by and by may have one"
+        )
+    begin = _header_end(tokens, rest) if statements[0] is told.query else statement.start
+    return _model(statement, meaning, default_schema, begin, told)
 
 
-def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: int) -> ParsedModel:
+def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: int, told: Around) -> ParsedModel:
     source = statement.source
     found = find_reads(statement)
-    names = [r.asset(default_schema) for r in found.reads]
-    reads = [_read(source, n, r.start, r.end, len(r.parts) == 1) for n, r in zip(names, found.reads, strict=True)]
+    own = [r for r in found.reads if len(r.parts) > 1 or r.parts[0] not in told.temporary]
+    names = [r.asset(default_schema) for r in own]
+    beside = [r.asset(default_schema) for r in told.reads]
+    reads = [
+        _read(source, n, r.start, r.end, len(r.parts) == 1)
+        for n, r in zip([*names, *beside], [*own, *told.reads], strict=True)
+    ]
     for name, tokens in meaning.depends_on:
         full = (name if "." in name else f"{default_schema}.{name}").lower()
         reads.append(_read(source, full, tokens[0].start, tokens[-1].end + 1, "." not in name))
     query = source.text[begin : statement.end].lstrip()
+    stamp = _stamp(meaning, told, beside)
     keep(query, statement)
     return ParsedModel(
         name=meaning.name,
         kind=meaning.kind,
-        properties=meaning.properties,
+        properties=_properties(meaning, told),
         query=query,
-        template=make_template(statement, found.reads, default_schema),
-        logic=logic(statement, meaning.kind, names, _stamp(meaning)),
+        template=make_template(statement, own, default_schema),
+        logic=logic(statement, meaning.kind, names, stamp),
         reads=tuple(reads),
         columns=output_names(statement.root),
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
-        stamp=_stamp(meaning),
+        stamp=stamp,
         name_at=meaning.name_at,
+        statements=told.statements,
     )
 
 
@@ -100,16 +115,25 @@ def parse_query(
         SqlSyntaxError, ModelError: as of :func:`parse_model`.
     """
     source = Source(text, dialect, path, asset)
-    statement = parse(source, split(tokenize(source))[0])
+    told = around(source, split(tokenize(source)), default_schema)
+    if told.query is None:
+        raise source.error(ModelError, "there is no query here")
+    statement = parse(source, told.query)
     meaning = Meaning(name=asset, kind=kind, properties=dict(properties), settings=dict(properties))
     meaning.stamp = properties.get("stamp", "")
-    return _model(statement, meaning, default_schema, statement.start)
+    return _model(statement, meaning, default_schema, statement.start, told)
 
 
-def _stamp(meaning: Meaning) -> str:
-    """What else decides the data."""
+def _properties(meaning: Meaning, told: Around) -> dict[str, str]:
+    shown = {"on_virtual_update": told.shown} if told.shown else {}
+    return meaning.properties | shown
+
+
+def _stamp(meaning: Meaning, told: Around, reads: Sequence[str]) -> str:
+    """What else decides the data: settings of the kind, and what runs around the query."""
     said = {k: v for k, v in sorted(meaning.settings.items()) if k in DATA_SETTINGS}
-    return meaning.stamp + (json.dumps(said) if said else "")
+    stamp = meaning.stamp + (json.dumps(said) if said else "")
+    return stamp + json.dumps([told.said, *reads]) if told.said else stamp
 
 
 def _header_end(tokens: Sequence[Token], rest: Sequence[Token]) -> int:
@@ -122,15 +146,15 @@ def _read(source: Source, name: str, start: int, end: int, bare: bool) -> Read:
     return Read(name, *source.span(start, end), bare)
 
 
-def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]]) -> ParsedModel:
-    if statements:
-        token = statements[0][0]
+def _seed(source: Source, meaning: Meaning, told: Around) -> ParsedModel:
+    if told.query is not None:
+        token = told.query[0]
         message, hint = "a seed's rows come from its file, not from a query", "drop the query, or the kind"
         raise source.error(ModelError, message, token.start, token.end + 1, hint)
     return ParsedModel(
         name=meaning.name,
         kind=Kind.SEED,
-        properties=meaning.properties,
+        properties=_properties(meaning, told),
         query="",
         logic=Fingerprint(""),
         reads=(),
@@ -139,4 +163,5 @@ def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]
         seed=meaning.seed,
         enabled=meaning.enabled,
         name_at=meaning.name_at,
+        statements=told.statements,
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import Kind
 
@@ -61,6 +62,8 @@ class ParsedModel:
     """What the header says to have the model built again."""
     name_at: tuple[int, int, int] = (1, 1, 1)
     """Line, column and length of the declared name."""
+    statements: Statements = field(default_factory=Statements)
+    """What runs around the build, and when the view is made."""
 
 
 def encode(model: ParsedModel) -> str:
@@ -81,6 +84,7 @@ def encode(model: ParsedModel) -> str:
             model.enabled,
             model.stamp,
             model.name_at,
+            model.statements.encode(),
         ],
         ensure_ascii=False,
         separators=(",", ":"),
@@ -95,7 +99,8 @@ def decode(text: str) -> ParsedModel:
     """
     try:
         fields = json.loads(text)
-        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, stamp, name_at = fields
+        name, kind, properties, query, logic, reads, columns, template, notes, seed, *rest = fields
+        enabled, stamp, name_at, around = rest
         return ParsedModel(
             name=name,
             kind=Kind(kind),
@@ -110,6 +115,7 @@ def decode(text: str) -> ParsedModel:
             enabled=enabled,
             stamp=stamp,
             name_at=tuple(name_at),
+            statements=Statements.decode(around),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a parsed model: {error}") from error

@@ -28,7 +28,7 @@ NOTED = {
     "audits": "audits aren't run yet",
     "columns": "types declared in columns (…) aren't enforced",
     "gateway": "gateway isn't used: a project has one warehouse",
-    "grants": "grants aren't set",
+    "grants": "grants aren't set: the engine has none",
     "session_properties": "session_properties aren't set",
     "signals": "signals aren't waited for",
     "retention": "retention isn't used: history is kept as anabranch.yaml says",

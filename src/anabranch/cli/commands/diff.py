@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from anabranch.cli.context import emit, environment_argument, json_option, workspace
-from anabranch.domain.names import AssetName
+from anabranch.cli.context import emit, environment_argument, json_option, selecting, workspace
+from anabranch.domain.selection import Selection
 from anabranch.errors import AnabranchError
 from anabranch.ports.rows import RowOptions
 
@@ -16,7 +16,7 @@ from anabranch.ports.rows import RowOptions
 @environment_argument()
 @click.argument("other", required=False)
 @click.option("--against", metavar="ENV", help="The same as OTHER.")
-@click.option("--asset", "assets", multiple=True, metavar="NAME", help="Look at this asset only; can be given again.")
+@selecting
 @click.option("--rows", is_flag=True, help="Compare rows too: by key where one is declared, else as wholes.")
 @click.option("--key", "keys", metavar="COLUMNS", help="Columns that tell rows apart: country,day. Compares rows.")
 @click.option("--where", metavar="CONDITION", default="", help="Compare only rows of which this holds, on both sides.")
@@ -40,7 +40,8 @@ def command(
     other: str | None,
     *,
     against: str | None,
-    assets: tuple[str, ...],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
     rows: bool,
     keys: str | None,
     where: str,
@@ -72,7 +73,7 @@ def command(
         name = w.resolve(env)
         target = other or against
         compared = w.resolve(target) if target else w.rules.trunk
-        found = w.diff(name, compared, rows=options, only=[AssetName(a) for a in assets])
+        found = w.diff(name, compared, rows=options, selection=Selection(select, exclude))
     if html:
         from anabranch.cli.report.html import render
 

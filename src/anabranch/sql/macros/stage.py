@@ -22,7 +22,7 @@ from anabranch.sql.macros.shapes import as_function, as_value, plain_value
 from anabranch.sql.macros.text import Mapped, join
 from anabranch.sql.macros.values import Sql, Value
 from anabranch.sql.parsed import ParsedModel
-from anabranch.sql.syntax import Origin, Source
+from anabranch.sql.syntax import QUERY_WORDS, Origin, Source
 
 _MACROS = re.compile(r"@[A-Za-z_{']|\bblueprints\b|\{\{|\{%|JINJA_", re.IGNORECASE)
 _BEGIN = re.compile(r"JINJA_(QUERY|STATEMENT)_BEGIN\s*;?", re.IGNORECASE)
@@ -194,6 +194,16 @@ def _rendered(expander: Expander, text: Mapped) -> Mapped:
     return made.through(text)
 
 
+def _beside(expander: Expander, text: Mapped, scope: Scope) -> Mapped:
+    """A statement around the query, in which ``@this_model`` is the table or the view that is known at the build."""
+    fixed = expander.fixed
+    expander.fixed = {**fixed, "this_model": Sql("@this_model")}
+    try:
+        return expander.expand(text, scope)
+    finally:
+        expander.fixed = fixed
+
+
 def _statements(expander: Expander, body: Mapped, notes: list[str]) -> Mapped:
     """Definitions are taken in, and what comes out empty is left out."""
     scope = Scope()
@@ -206,7 +216,8 @@ def _statements(expander: Expander, body: Mapped, notes: list[str]) -> Mapped:
         if words and words[0].kind == "macro" and words[0].lower == "@def":
             scope = _defined(expander, body, words, scope)
             continue
-        made = expander.expand(text, scope)
+        beside = bool(words) and words[0].kind == "word" and words[0].lower not in QUERY_WORDS
+        made = _beside(expander, text, scope) if beside else expander.expand(text, scope)
         if words and not significant(lex(made.text)):
             notes.append(EMPTY_STATEMENT)
             continue
