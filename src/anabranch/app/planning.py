@@ -11,6 +11,7 @@ from itertools import islice
 from anabranch.app.apply import Inputs
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
+from anabranch.app.releasing import Releasing
 from anabranch.app.state import State
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
@@ -106,7 +107,7 @@ class Planning:
         Raises:
             Refused: ``merged``, but a file is as it was before the trunk changed it.
         """
-        known = self._state.learn(project.assets.values())
+        known = self._state.learn(self._state.placed(project.assets.values()))
         after = self._state.trees.build({s.asset: i for i, s in known.items()})
         there = self._state.environment(name)
         if there is not None:
@@ -295,7 +296,18 @@ class Planning:
                 for r in returns
                 if r.asset not in known
             ]
-            return sorted([*decisions, *told], key=lambda d: d.asset), list(returns), tuple(lost)
+            known |= {d.asset for d in told}
+            releases = Releasing(self._state).steps(aim.settings, aim.restores, aim.before, entries)
+            released = {r.asset: r for r in releases}
+            back = "its table gets its own name back"
+            decisions = [
+                replace(d, verb=Verb.RELEASE, because=back) if d.asset in released else d for d in decisions
+            ] + [
+                Decision(a, r.snapshot, None, Verb.RELEASE, Reason.RESTORED, back)
+                for a, r in released.items()
+                if a not in known
+            ]
+            return sorted([*decisions, *told], key=lambda d: d.asset), [*returns, *releases], tuple(lost)
         if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
             return decisions, [], ()
         return self._completed(decisions, snapshots, now)
