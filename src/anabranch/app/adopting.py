@@ -10,8 +10,8 @@ The way back is open as long as the trunk alone reads it: an undo or a restore t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
@@ -26,7 +26,7 @@ from anabranch.domain.places import adopted_location, is_adopted
 from anabranch.domain.plan import Adopt, Decision, Plan, Reason, Requirement, Verb
 from anabranch.domain.snapshot import INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.domain.tree import EMPTY, Change
-from anabranch.errors import NotFound, Refused
+from anabranch.errors import ModelError, NotFound, Refused, StatementFailed
 from anabranch.ports.loader import Project
 from anabranch.ports.provider import Adopts, Provider, Standing
 
@@ -43,13 +43,29 @@ _INSTEAD = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
-    """What shall be adopted, and what isn't: ``notes`` say why. ``more``: what comes into the trunk besides, for the
-    adopted read it: sources, embedded models, views."""
+class _Scene:
+    """What an adoption begins with: the project's files, and the trunk as it is."""
 
-    adopted: Mapping[AssetName, Snapshot]
-    more: Mapping[AssetName, Snapshot]
-    notes: tuple[str, ...] = ()
+    trunk: EnvironmentName
+    files: Mapping[AssetName, Snapshot]
+    current: Mapping[AssetName, Snapshot]
+    now: int
+    check: bool
+
+    def is_managed(self, asset: AssetName) -> bool:
+        """A source isn't: a model may have taken its place, and its table be adopted."""
+        return asset in self.current and self.current[asset].kind is not Kind.EXTERNAL
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is adopted. ``more``: what comes into the trunk besides, for the adopted read it: sources, embedded models,
+    views."""
+
+    adopted: dict[AssetName, Snapshot] = field(default_factory=dict)
+    steps: dict[AssetName, Adopt] = field(default_factory=dict)
+    more: dict[AssetName, Snapshot] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class Adopting:
@@ -80,17 +96,17 @@ class Adopting:
         there = self._state.environment(trunk)
         before = self._state.commit(there.head).tree if there else EMPTY
         entries = self._state.trees.entries(before)
-        found = self._state.snapshots(list(entries.values()))
-        current = {a: found[i] for a, i in entries.items()}
-        wish = self._wish(trunk, project.assets, current, names)
-        steps, notes = self._survey(wish, project.assets, current, intervals.seconds(now), check=check)
-        fresh = self._state.learn([*wish.adopted.values(), *wish.more.values()])
-        tree = self._state.trees.patch(before, [Change(s.asset, None, i) for i, s in fresh.items()])
-        decisions = self._decisions(wish, steps)
-        self._check(trunk, wish.more)
-        more = {**current, **wish.adopted, **wish.more}
-        points = self._providers if steps else ()
-        work = planner.steps(decisions, {**found, **fresh}, trunk, points, more.get)
+        known = self._state.snapshots(list(entries.values()))
+        current = {a: known[i] for a, i in entries.items()}
+        scene = _Scene(trunk, project.assets, current, intervals.seconds(now), check)
+        found = self._find(scene, names)
+        fresh = self._state.learn([*found.adopted.values(), *found.more.values()])
+        tree = self._state.trees.patch(before, [Change(s.asset, entries.get(s.asset), i) for i, s in fresh.items()])
+        decisions = self._decisions(scene, found)
+        self._check(trunk, found.more)
+        after = {**current, **found.adopted, **found.more}
+        points = self._providers if found.steps else ()
+        work = planner.steps(decisions, {**known, **fresh}, trunk, points, after.get)
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=Action.ADOPT,
@@ -100,85 +116,93 @@ class Adopting:
             tree=tree,
             parents=(there.head,) if there else (),
             decisions=tuple(decisions),
-            steps=(*steps, *work),
+            steps=(*found.steps.values(), *work),
             total=self._state.trees.count(tree),
             settings=there or _new(trunk, setting, now),
             author=self._author,
-            message=f"adopt {_listed([s.asset for s in steps])}",
-            notes=(*wish.notes, *notes),
+            message=f"adopt {_listed(found.steps)}",
+            notes=tuple(found.notes),
             now=intervals.seconds(now),
         )
 
     # -- what is adopted -------------------------------------------------------------------------------------------
-    def _wish(
-        self,
-        trunk: EnvironmentName,
-        files: Mapping[AssetName, Snapshot],
-        current: Mapping[AssetName, Snapshot],
-        names: Collection[str],
-    ) -> _Wish:
-        chosen, exact = self._chosen(trunk, files, current, names)
-        standing = self._standing(files[a] for a in chosen)
-        notes: list[str] = []
-        for asset in sorted(chosen):
-            if asset not in exact:
-                continue
-            if files[asset].kind not in REFRESHED:
+    def _find(self, scene: _Scene, names: Collection[str]) -> _Found:
+        chosen, exact = self._chosen(scene, names)
+        standing = self._standing(scene.files[a] for a in chosen)
+        for asset in sorted(exact):
+            if scene.files[asset].kind not in REFRESHED:
                 raise Refused(
-                    f"{asset} is of kind {files[asset].kind.value.upper()}, so there is no table to adopt",
+                    f"{asset} is of kind {scene.files[asset].kind.value.upper()}, so there is no table to adopt",
                     asset=asset,
-                    hint=_INSTEAD[files[asset].kind],
+                    hint=_INSTEAD[scene.files[asset].kind],
                 )
             if standing.get(asset) is not Standing.TABLE:
                 raise _not_a_table(asset, standing.get(asset))
-        fit = {a for a in chosen if files[a].kind in REFRESHED and standing.get(a) is Standing.TABLE}
-        adopted: dict[AssetName, Snapshot] = {}
-        more: dict[AssetName, Snapshot] = {}
-        for asset in [a for a in order({a: list(s.upstreams) for a, s in files.items()}) if a in fit]:
+        found = _Found()
+        for asset in order({a: list(s.upstreams) for a, s in scene.files.items()}):
+            if asset not in chosen or asset not in standing or scene.files[asset].kind not in REFRESHED:
+                continue
             try:
-                more.update(self._read(trunk, files[asset], files, current, adopted))
-            except Refused as refused:
+                if standing[asset] is not Standing.TABLE:
+                    raise _not_a_table(asset, standing[asset])
+                self._look(scene, asset, found)
+            except (Refused, ModelError, StatementFailed) as error:
                 if asset in exact:
                     raise
-                notes.append(f"{asset} is left out: {refused.message}")
-                continue
-            location = adopted_location(asset, files[asset].fingerprint)
-            adopted[asset] = replace(files[asset], location=location)
-        views = sorted(a for a in chosen if a not in exact and standing.get(a) is Standing.VIEW)
-        notes += [f"{a} is left out: it is a view" for a in views if files[a].kind in REFRESHED]
-        self._check_free(adopted)
-        return _Wish(adopted, more, tuple(notes))
+                found.notes.append(f"{asset} is left out: {error.message}")
+        if found.steps:
+            found.notes.append("the rows are taken as they are: nothing is computed, nothing compared with the queries")
+        return found
 
-    def _chosen(
-        self,
-        trunk: EnvironmentName,
-        files: Mapping[AssetName, Snapshot],
-        current: Mapping[AssetName, Snapshot],
-        names: Collection[str],
-    ) -> tuple[set[AssetName], set[AssetName]]:
+    def _look(self, scene: _Scene, asset: AssetName, found: _Found) -> None:
+        """At one table, and at what its model reads."""
+        wanted = scene.files[asset]
+        snapshot = replace(wanted, location=adopted_location(asset, wanted.fingerprint))
+        more = self._read(scene, wanted, found.adopted)
+        if self._state.physical([snapshot.location]):
+            raise Refused(
+                f"{snapshot.location} still holds what was adopted for {asset} before",
+                asset=asset,
+                hint="anabranch restore brings that back; anabranch gc drops it once nothing needs it",
+            )
+        known = {**scene.files, **scene.current}
+        views = {a: s for a, s in {**found.more, **more}.items() if s.kind is Kind.VIEW}
+        known.update({a: replace(s, kind=Kind.EMBEDDED) for a, s in views.items()})  # they aren't built yet
+        known.update({a: replace(s, location=str(a)) for a, s in found.adopted.items()})  # where it stands until then
+        inputs = _inputs(snapshot, known)
+        built, notes = self._adopts(snapshot.provider).survey(snapshot, inputs, scene.now, check=scene.check)
+        identifier = StepId(f"adopt:{asset}")
+        said = built.rows, built.columns, built.content
+        found.steps[asset] = Adopt(identifier, snapshot.provider, asset, snapshot.id, *said)
+        found.adopted[asset] = snapshot
+        found.more.update(more)
+        found.notes += notes
+
+    def _chosen(self, scene: _Scene, names: Collection[str]) -> tuple[set[AssetName], set[AssetName]]:
         """All that are meant and aren't managed yet; and those of them that were named one by one."""
         chosen: set[AssetName] = set()
         exact: set[AssetName] = set()
         for text in names:
             if any(c in text for c in "*?["):
-                fitting = {a for a in files if fnmatchcase(a, text.lower())}
+                fitting = {a for a in scene.files if fnmatchcase(a, text.lower())}
                 if not fitting:
                     raise NotFound(f"no asset of the project fits {text!r}", hint="a pattern is written marts.*")
-                chosen |= fitting - current.keys()
+                chosen |= {a for a in fitting if not scene.is_managed(a)}
                 continue
             asset = AssetName(text.lower())
-            if asset not in files:
-                near = nearest(asset, list(files))
+            if asset not in scene.files:
+                near = nearest(asset, list(scene.files))
                 hint = f"did you mean {near}?" if near else "what is adopted needs a model that describes it"
                 raise NotFound(f"there is no model {asset}", hint=hint)
-            if asset in current:
-                if is_adopted(current[asset].location) and current[asset].kind in REFRESHED:
+            if scene.is_managed(asset):
+                if is_adopted(scene.current[asset].location):
                     continue  # already
-                raise Refused(f"{asset} is in {trunk} already", asset=asset, hint=f"anabranch apply {trunk}")
+                hint = f"anabranch apply {scene.trunk}"
+                raise Refused(f"{asset} is in {scene.trunk} already", asset=asset, hint=hint)
             exact.add(asset)
         return chosen | exact, exact
 
-    def _standing(self, snapshots: Iterator[Snapshot] | Collection[Snapshot]) -> dict[AssetName, Standing]:
+    def _standing(self, snapshots: Iterable[Snapshot]) -> dict[AssetName, Standing]:
         by_provider: dict[str, list[AssetName]] = {}
         for snapshot in snapshots:
             by_provider.setdefault(snapshot.provider, []).append(snapshot.asset)
@@ -191,24 +215,19 @@ class Adopting:
         return cast(Adopts, self._providers[name])
 
     def _read(
-        self,
-        trunk: EnvironmentName,
-        snapshot: Snapshot,
-        files: Mapping[AssetName, Snapshot],
-        current: Mapping[AssetName, Snapshot],
-        adopted: Mapping[AssetName, Snapshot],
+        self, scene: _Scene, snapshot: Snapshot, adopted: Mapping[AssetName, Snapshot]
     ) -> dict[AssetName, Snapshot]:
         """What must come into the trunk along with an adopted asset.
 
         Raises:
             Refused: it would have to be built first.
         """
-        asset = snapshot.asset
+        asset, trunk = snapshot.asset, scene.trunk
         found: dict[AssetName, Snapshot] = {}
         stack = [(u, "") for u in sorted(snapshot.upstreams)]
         while stack:
             upstream, view = stack.pop()
-            wanted, there = files[upstream], current.get(upstream)
+            wanted, there = scene.files[upstream], scene.current.get(upstream)
             if upstream in adopted and view:
                 raise Refused(
                     f"{asset} reads {view}, a view over {upstream}, which is adopted only now",
@@ -236,54 +255,19 @@ class Adopting:
             stack += [(u, through) for u in sorted(wanted.upstreams)]
         return found
 
-    def _check_free(self, adopted: Mapping[AssetName, Snapshot]) -> None:
-        taken = self._state.physical([s.location for s in adopted.values()])
-        for asset, snapshot in sorted(adopted.items()):
-            if snapshot.location in taken:
-                raise Refused(
-                    f"{snapshot.location} still holds what was adopted for {asset} before",
-                    asset=asset,
-                    hint="anabranch restore brings that back; anabranch gc drops it once nothing needs it",
-                )
-
-    # -- what is found there ---------------------------------------------------------------------------------------
-    def _survey(
-        self,
-        wish: _Wish,
-        files: Mapping[AssetName, Snapshot],
-        current: Mapping[AssetName, Snapshot],
-        now: int,
-        *,
-        check: bool,
-    ) -> tuple[list[Adopt], list[str]]:
-        steps: list[Adopt] = []
-        notes: list[str] = []
-        known = {**files, **current}
-        known.update({a: replace(s, kind=Kind.EMBEDDED) for a, s in wish.more.items() if s.kind is Kind.VIEW})
-        known.update({a: replace(s, location=str(a)) for a, s in wish.adopted.items()})  # where it stands until then
-        for asset, snapshot in sorted(wish.adopted.items()):
-            inputs = _inputs(snapshot, known)
-            built, told = self._adopts(snapshot.provider).survey(snapshot, inputs, now, check=check)
-            notes += told
-            identifier = StepId(f"adopt:{asset}")
-            found = built.rows, built.columns, built.content
-            steps.append(Adopt(identifier, snapshot.provider, asset, snapshot.id, *found))
-        if steps:
-            notes.append("the rows are taken as they are: nothing is computed, and they aren't compared with the query")
-        return steps, notes
-
-    def _decisions(self, wish: _Wish, steps: Collection[Adopt]) -> list[Decision]:
-        built = self._state.built([s.location for s in wish.more.values() if s.is_physical])
-        found = [
-            Decision(s.asset, None, s.snapshot, Verb.ADOPT, Reason.ADDED, _phrase(s, wish.adopted[s.asset]))
-            for s in steps
-        ]
-        for asset, snapshot in wish.more.items():
+    def _decisions(self, scene: _Scene, found: _Found) -> list[Decision]:
+        built = self._state.built([s.location for s in found.more.values() if s.is_physical])
+        was = {a: s.id for a, s in scene.current.items()}
+        made = []
+        for asset, step in found.steps.items():
+            phrase = _phrase(step, found.adopted[asset])
+            made.append(Decision(asset, was.get(asset), step.snapshot, Verb.ADOPT, Reason.ADDED, phrase))
+        for asset, snapshot in found.more.items():
             verb = Verb.DEFINE
             if snapshot.is_physical:
                 verb = Verb.REUSE if snapshot.location in built else Verb.BUILD
-            found.append(Decision(asset, None, snapshot.id, verb, Reason.ADDED, "what is adopted reads it"))
-        return sorted(found, key=lambda d: d.asset)
+            made.append(Decision(asset, None, snapshot.id, verb, Reason.ADDED, "what is adopted reads it"))
+        return sorted(made, key=lambda d: d.asset)
 
     def _check(self, trunk: EnvironmentName, more: Mapping[AssetName, Snapshot]) -> None:
         try:
@@ -316,7 +300,7 @@ def _not_a_table(asset: AssetName, standing: Standing | None) -> Refused:
         return Refused(
             f"{asset} is a view, so there is no table to adopt",
             asset=asset,
-            hint="put its rows into a table of that name and adopt that; or rename the view, and apply builds the model",
+            hint="adopt a table of that name with its rows; or rename the view, and apply builds the model",
         )
     return Refused(f"there is no table {asset} to adopt", asset=asset, hint="anabranch apply builds it")
 

@@ -287,9 +287,8 @@ class Planning:
         if aim.restores is not None and aim.settings is not None:
             entries = self._state.trees.entries(aim.after)
             found = self._state.snapshots(list(entries.values()))
-            returns, lost = Returning(self._state).steps(
-                aim.settings, aim.restores, {a: found[i] for a, i in entries.items()}
-            )
+            after = {a: found[i] for a, i in entries.items()}
+            returns, lost = Returning(self._state).steps(aim.settings, aim.restores, after)
             known = {d.asset for d in decisions}
             told = [
                 Decision(r.asset, r.snapshot, r.snapshot, Verb.RETURN, Reason.RESTORED, "its data as it was")
@@ -297,13 +296,13 @@ class Planning:
                 if r.asset not in known
             ]
             known |= {d.asset for d in told}
-            releases = Releasing(self._state).steps(aim.settings, aim.restores, aim.before, entries)
+            releases = Releasing(self._state).steps(aim.settings, aim.restores, aim.before, after)
             released = {r.asset: r for r in releases}
             back = "its table gets its own name back"
             decisions = [
                 replace(d, verb=Verb.RELEASE, because=back) if d.asset in released else d for d in decisions
             ] + [
-                Decision(a, r.snapshot, None, Verb.RELEASE, Reason.RESTORED, back)
+                Decision(a, r.snapshot, entries.get(a), Verb.RELEASE, Reason.RESTORED, back)
                 for a, r in released.items()
                 if a not in known
             ]

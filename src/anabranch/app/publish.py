@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anabranch.app import events
-from anabranch.app.releasing import Handed, hand_over, takeovers
+from anabranch.app.releasing import Handed, hand_over, settled
 from anabranch.app.state import CONTENT, OPEN, PHYSICAL, REF, VERIFIED, Physical, State, line
 from anabranch.domain.commit import Action, Commit, Environment, decode_environment, encode_environment
 from anabranch.domain.content import Content
@@ -281,7 +281,7 @@ class Publisher:
         swaps = [Swap(s, contents[s.location]) for s in moving if s.location in contents]
         for provider in sorted({p.provider for p in plan.points}):
             own = [s for s in swaps if s.snapshot.provider == provider]
-            taken = [t for t in takeovers(self._state, plan, known=False) if t.snapshot.provider == provider]
+            taken = [t for t in settled(self._state, plan) if t.snapshot.provider == provider]
             self._carry_forward(plan.environment, provider, own, taken)
 
     def _carry_forward(

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from anabranch.app.state import ADOPTED, CONTENT, JOURNALS, PHYSICAL, Physical, Stage, State
 from anabranch.domain.commit import Action, Environment, history
-from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
+from anabranch.domain.ids import CommitId, PlanId, StepId, TreeId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import is_adopted, physical_location
 from anabranch.domain.plan import Plan, Release
-from anabranch.domain.snapshot import REFRESHED, Snapshot
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.errors import Refused, StalePlan
 from anabranch.ports.provider import Built, Takeover
 
@@ -27,7 +27,7 @@ class Releasing:
         self._state = state
 
     def steps(
-        self, environment: Environment, to: CommitId, before: TreeId, after: Mapping[AssetName, SnapshotId]
+        self, environment: Environment, to: CommitId, before: TreeId, after: Mapping[AssetName, Snapshot]
     ) -> list[Release]:
         """The steps that give tables back which ``environment`` has adopted since ``to``. ``before``: its tree as it
         is; ``after``: what it shall have.
@@ -35,7 +35,8 @@ class Releasing:
         Raises:
             Refused: another environment reads such a table, or it is gone.
         """
-        adopted = {a: s for a, s in self._since(environment, to).items() if a not in after}
+        sources = {a for a, s in after.items() if s.kind is Kind.EXTERNAL}
+        adopted = {a: s for a, s in self._since(environment, to).items() if a not in after or a in sources}
         cells = self._state.physical([s.location for s in adopted.values()])
         found: list[Release] = []
         for asset, snapshot in sorted(adopted.items()):
@@ -82,18 +83,28 @@ class Handed:
         return {key: self.before[key] for key in self.after}
 
 
-def takeovers(state: State, plan: Plan, *, known: bool = True) -> list[Takeover]:
-    """What a plan takes over and gives back; ``known``: with what was found there, which must still be so."""
+def takeovers(state: State, plan: Plan) -> list[Takeover]:
+    """What a plan takes over and gives back."""
     snapshots = state.snapshots([s.snapshot for s in plan.adoptions])
-    found = []
-    for step in plan.adoptions:
-        snapshot = snapshots[step.snapshot]
-        if isinstance(step, Release):
-            found.append(Takeover(snapshot, back=True))
-        else:
-            built = Built(step.rows, step.columns, content=step.content) if known else None
-            found.append(Takeover(snapshot, built))
-    return found
+    return [
+        Takeover(snapshots[s.snapshot], back=True)
+        if isinstance(s, Release)
+        else Takeover(snapshots[s.snapshot], Built(s.rows, s.columns, content=s.content))
+        for s in plan.adoptions
+    ]
+
+
+def settled(state: State, plan: Plan) -> list[Takeover]:
+    """What makes the tables that a plan touches stand where the store says by now that they do, whether the plan was
+    published or taken back. What they are is no longer asked."""
+    found = {s.location: s for s in state.snapshots([s.snapshot for s in plan.adoptions]).values()}
+    cells = state.physical(found)
+    contents = state.contents([k for k, s in found.items() if s.kind in INCREMENTAL | HISTORY])
+    return [
+        Takeover(s, Built(content=contents.get(location)), back=location not in cells)
+        for location, s in found.items()
+        if location not in cells or cells[location].stage is Stage.BUILT
+    ]
 
 
 def hand_over(state: State, plan: Plan) -> Handed:
@@ -125,7 +136,7 @@ def hand_over(state: State, plan: Plan) -> Handed:
             after.update(dict.fromkeys(keys))
             continue
         built = Physical(location, snapshot.id, Stage.BUILT, built=each.built, at=now).encode()
-        content = each.built.content if each.built is not None else None
+        content = each.built.content
         values = [built, content.encode().encode() if content is not None else None, location.encode()]
         after.update(dict(zip(keys, values, strict=True)))
     return Handed(tuple(found), before, after)

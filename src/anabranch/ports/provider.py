@@ -100,10 +100,10 @@ class Standing(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Takeover:
     """A table that somebody else made gets its snapshot's location (``back``: its asset's own name again). ``built``:
-    what was found there when it was planned."""
+    what was found there when it was planned; without columns: whatever is there."""
 
     snapshot: Snapshot
-    built: Built | None = None
+    built: Built = Built()
     back: bool = False
 
 

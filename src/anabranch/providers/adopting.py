@@ -190,15 +190,15 @@ def take(session: Session, takeovers: Iterable[Takeover]) -> None:
         if each.back or session.describe(place) is not None:
             continue
         there = session.describe(home)
-        wanted = each.built.columns if each.built is not None else None
-        if there is None or there.is_view or wanted not in (None, there.columns):
+        wanted = each.built.columns
+        if there is None or there.is_view or wanted not in ((), there.columns):
             raise Refused(
                 f"{home} isn't the table any more that was to be adopted",
                 asset=each.snapshot.asset,
                 hint=f"look again: anabranch adopt {each.snapshot.asset} --dry-run",
             )
         _try_rename(session, each.snapshot, home)
-        if each.built is not None and each.built.content is not None:
+        if each.built.content is not None:
             Record(session).write(each.snapshot.location, each.built.content)
 
 

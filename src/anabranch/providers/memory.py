@@ -358,9 +358,7 @@ class MemoryProvider:
                 if (location in self.world.tables) != each.back:
                     continue
                 table = self.world.tables.get(asset)
-                if not each.back and (
-                    table is None or (each.built is not None and each.built.columns != table.columns)
-                ):
+                if not each.back and (table is None or each.built.columns not in ((), table.columns)):
                     raise Refused(f"{asset} isn't the table any more that was to be adopted", asset=asset)
                 if each.back and table is not None:
                     raise Refused(f"{location} can't get its name {asset} back", asset=asset)
@@ -380,7 +378,7 @@ class MemoryProvider:
                     del world.beside[key]
             else:
                 world.foreign.discard((environment, asset))
-                if each.built is not None and each.built.content is not None:
+                if each.built.content is not None:
                     world.contents[location] = each.built.content
             world.changes += 1
 

@@ -14,7 +14,7 @@ from anabranch.domain.plan import Verb
 @click.command("adopt", epilog="Example: anabranch adopt marts.league 'staging.*' --dry-run")
 @click.argument("names", nargs=-1, metavar="[SCHEMA.TABLE]...")
 @click.option(
-    "--all", "everything", is_flag=True, help="Every table that a model describes and that isn't managed yet."
+    "--all", "everything", is_flag=True, help="Every table that a model describes and that nobody manages yet."
 )
 @click.option("--no-check", is_flag=True, help="Don't look whether declared keys are unique.")
 @click.option("--dry-run", is_flag=True, help="Show what would be adopted; change nothing.")
