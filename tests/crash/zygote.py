@@ -445,7 +445,7 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
             found.setdefault(name, {})[f"{schema}.{view}"] = [text, [list(map(str, row)) for row in rows]]
         for shown in found.values():
             shown["tree"] = None
-        if connection.execute("FROM duckdb_tables() WHERE schema_name = 'anabranch'").fetchall():
+        if connection.execute("FROM duckdb_tables() WHERE table_name = 'environments'").fetchall():
             for name, tree in connection.execute("SELECT environment, tree_id FROM anabranch.environments").fetchall():
                 found.setdefault(name, {})["tree"] = tree
         return found
