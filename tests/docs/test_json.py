@@ -89,7 +89,7 @@ class Shop:
         assert done.returncode < 0, done.stdout + done.stderr
 
 
-CHANGE = "apply, promote, undo, restore, env create, env drop"
+CHANGE = "apply, adopt, promote, undo, restore, env create, env drop"
 FULL = MODELS["models/marts/orders.sql"]
 
 

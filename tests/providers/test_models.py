@@ -314,7 +314,8 @@ def test_a_users_own_relation_is_never_replaced(models, environment, own, spelle
         error = refused(call)
         assert isinstance(error, Refused)
         assert error.message == f"{schema}.a is a {what} that Anabranch didn't make, so sales.a can't be shown there"
-        assert error.hint == f"rename that {what} or the model"
+        or_adopt = ", or take it over: anabranch adopt sales.a" if (what, schema) == ("table", "sales") else ""
+        assert error.hint == f"rename that {what} or the model{or_adopt}"
         assert error.asset == A
     with models.engine.session(read_only=True) as session:
         assert session.query(f"SELECT * FROM {schema}.a").rows == [(1,)]

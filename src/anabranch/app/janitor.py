@@ -16,6 +16,7 @@ from typing import cast
 
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.state import (
+    ADOPTED,
     CONTENT,
     JOURNALS,
     LINE,
@@ -33,6 +34,7 @@ from anabranch.domain.commit import ancestors, decode_environment
 from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import AssetName
+from anabranch.domain.places import is_adopted
 from anabranch.domain.retention import retained
 from anabranch.domain.snapshot import Snapshot
 from anabranch.ports.provider import Provider, Refreshes
@@ -160,9 +162,15 @@ class Janitor:
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
-            return {key: None, CONTENT + location: None} if mine else None
+            return {key: None, CONTENT + location: None, **self._adopted(location)} if mine else None
 
         self._state.swap(change, [key])
+
+    def _adopted(self, location: str) -> dict[str, None]:
+        """The cells that lead to it, of an adopted table."""
+        if not is_adopted(location):
+            return {}
+        return {k: None for k, v in self._state.store.scan(ADOPTED).items() if v.decode() == location}
 
     def _forget_verified(self, refs: Collection[str]) -> None:
         stale = [k for k in self._state.store.scan(VERIFIED) if REF + k.removeprefix(VERIFIED) not in refs]

@@ -12,6 +12,7 @@ from anabranch.app.apply import Inputs
 from anabranch.app.cutoff import resolve
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
+from anabranch.app.releasing import Releasing
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import intervals, planner, schedule
@@ -124,7 +125,7 @@ class Planning:
         """
         there = self._state.environment(name)
         start = there or (self._state.environment(self._trunk) if name != self._trunk else None)
-        assets = resolve(self._state, project.assets)
+        assets = resolve(self._state, {s.asset: s for s in self._state.placed(project.assets.values())})
         same = self._upgraded(start, assets, project.rules, again) if start is not None else {}
         assets = {a: replace(s, location=same.get(s.location, s.location)) for a, s in assets.items()}
         known = self._state.learn(assets.values())
@@ -331,16 +332,26 @@ class Planning:
         if aim.restores is not None and aim.settings is not None:
             entries = self._state.trees.entries(aim.after)
             found = self._state.snapshots(list(entries.values()))
-            returns, lost = Returning(self._state).steps(
-                aim.settings, aim.restores, {a: found[i] for a, i in entries.items()}
-            )
+            after = {a: found[i] for a, i in entries.items()}
+            returns, lost = Returning(self._state).steps(aim.settings, aim.restores, after)
             known = {d.asset for d in decisions}
             told = [
                 Decision(r.asset, r.snapshot, r.snapshot, Verb.RETURN, Reason.RESTORED, "its data as it was")
                 for r in returns
                 if r.asset not in known
             ]
-            return sorted([*decisions, *told], key=lambda d: d.asset), list(returns), tuple(lost)
+            known |= {d.asset for d in told}
+            releases = Releasing(self._state).steps(aim.settings, aim.restores, aim.before, after)
+            released = {r.asset: r for r in releases}
+            back = "its table gets its own name back"
+            decisions = [
+                replace(d, verb=Verb.RELEASE, because=back) if d.asset in released else d for d in decisions
+            ] + [
+                Decision(a, r.snapshot, entries.get(a), Verb.RELEASE, Reason.RESTORED, back)
+                for a, r in released.items()
+                if a not in known
+            ]
+            return sorted([*decisions, *told], key=lambda d: d.asset), [*returns, *releases], tuple(lost)
         if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
             return decisions, [], ()
         return self._completed(decisions, snapshots, now)

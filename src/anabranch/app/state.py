@@ -11,6 +11,7 @@ cell                         what it says
 ``content/LOCATION``         its generations: which is current, and what each holds
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
 ``same/LOCATION``            the location that holds what would be built there
+``adopted/LOCATION``         where the table stands that was adopted for what is built at that location
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
 """
@@ -39,7 +40,7 @@ from anabranch.ports.provider import Built
 from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
-CONTENT, REFRESHING, SAME = "content/", "refresh/", "same/"
+CONTENT, REFRESHING, SAME, ADOPTED = "content/", "refresh/", "same/", "adopted/"
 
 
 class Stage(StrEnum):
@@ -187,6 +188,11 @@ class State:
         rest = self.physical([location for location in locations if location not in found])
         found.update({location: first((), p.at) for location, p in rest.items() if p.stage is Stage.BUILT})
         return found
+
+    def placed(self, found: Collection[Snapshot]) -> list[Snapshot]:
+        """Snapshots as a project has them, at the locations of tables that were adopted for them."""
+        adopted = {k.removeprefix(ADOPTED): v.decode() for k, v in self.store.scan(ADOPTED).items()}
+        return [replace(s, location=adopted[s.location]) if s.location in adopted else s for s in found]
 
     # -- journals --------------------------------------------------------------------------------------------------
     def open_plans(self) -> dict[PlanId, OpenPlan]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from anabranch.app import diff, events
+from anabranch.app.adopting import Adopting
 from anabranch.app.apply import Applied, Applier
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
@@ -111,6 +112,7 @@ class Workspace:
         self._changed_since = changed
         self._inspector = Inspector(state, providers)
         self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
+        self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
         self._hooks = HookRunner(tables, hooks, listen)
         self._applier = Applier(state, providers, now, listen, self._hooks)
@@ -220,6 +222,13 @@ class Workspace:
         return self._noted(
             self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
         )
+
+    def plan_adopt(self, names: Collection[str], *, check: bool = True) -> Plan:
+        """Takes tables over that stand under the names of models, into the trunk. ``names`` of assets, or patterns such
+        as ``marts.*``; ``check``: whether declared keys must be unique. Raises ``NotFound``, ``Refused``."""
+        trunk = self.rules.trunk
+        project = self.project(trunk)
+        return self._adopting.plan(trunk, project, names, self._setting(trunk, None), self._now(), check=check)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""

@@ -52,6 +52,8 @@ def summary(plan: Plan) -> str:
         )
     if plan.is_empty and plan.action is Action.RUN:
         return "nothing is due"
+    if plan.is_empty and plan.action is Action.ADOPT:
+        return "nothing to adopt"
     if plan.is_empty:
         return f"nothing to do: {count(plan.total, 'asset')} as they should be"
     tally = plan.tally()
@@ -62,6 +64,10 @@ def summary(plan: Plan) -> str:
         parts.append(f"{tally[Verb.REFRESH]:,} completed")
     if tally[Verb.RETURN]:
         parts.append(f"{tally[Verb.RETURN]:,} with earlier data")
+    if tally[Verb.ADOPT]:
+        parts.append(f"{tally[Verb.ADOPT]:,} adopted")
+    if tally[Verb.RELEASE]:
+        parts.append(f"{tally[Verb.RELEASE]:,} given back")
     if tally[Verb.DEFINE]:
         parts.append(f"{tally[Verb.DEFINE]:,} defined")
     if tally[Verb.DESCRIBE]:

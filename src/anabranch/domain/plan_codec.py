@@ -6,9 +6,23 @@ import json
 from typing import Any
 
 from anabranch.domain.commit import Action, decode_environment, encode_environment
+from anabranch.domain.content import Content
 from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Spans
-from anabranch.domain.plan import Build, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
+from anabranch.domain.plan import (
+    Adopt,
+    Build,
+    Decision,
+    Plan,
+    Point,
+    Reason,
+    Refresh,
+    Release,
+    Requirement,
+    Return,
+    Step,
+    Verb,
+)
 
 
 def encode(plan: Plan) -> bytes:
@@ -74,6 +88,12 @@ def _encode_step(step: Step) -> list[object]:
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
     if isinstance(step, Return):
         return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
+    if isinstance(step, Adopt):
+        content = step.content.encode() if step.content is not None else None
+        found = [step.rows, [list(c) for c in step.columns], content]
+        return ["adopt", step.id, step.provider, step.asset, step.snapshot, *found]
+    if isinstance(step, Release):
+        return ["release", step.id, step.provider, step.asset, step.snapshot]
     return ["point", step.id, step.provider, step.environment]
 
 
@@ -86,6 +106,13 @@ def _decode_step(raw: list[Any]) -> Step:
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
     if raw[0] == "return":
         return Return(*raw[1:])
+    if raw[0] == "adopt":
+        _, identifier, provider, asset, snapshot, rows, columns, content = raw
+        found = tuple((name, kind) for name, kind in columns)
+        held = Content.decode(content) if content is not None else None
+        return Adopt(identifier, provider, asset, snapshot, rows, found, held)
+    if raw[0] == "release":
+        return Release(*raw[1:])
     return Point(*raw[1:])
 
 

@@ -90,6 +90,23 @@ class Swap:
     built: Built | None = None
 
 
+class Standing(StrEnum):
+    """What stands under an asset's own name, and isn't Anabranch's."""
+
+    TABLE = "table"
+    VIEW = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A table that somebody else made gets its snapshot's location (``back``: its asset's own name again). ``built``:
+    what was found there when it was planned; without columns: whatever is there."""
+
+    snapshot: Snapshot
+    built: Built = Built()
+    back: bool = False
+
+
 Decide = Callable[[Shown | None], Move]
 """Given what is shown, what shall be. Called while others are kept out."""
 
@@ -213,9 +230,18 @@ class Provider(Protocol):
         ...
 
     def prepare(
-        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
     ) -> AbstractContextManager[Prepared]:
-        """See the module's text. ``swaps`` become visible with the rest; one that was made already is passed over."""
+        """See the module's text. ``swaps`` and ``takeovers`` become visible with the rest; one that was made already is
+        passed over.
+
+        Raises:
+            Refused: a table that is to be taken over isn't what was found there, or can't be renamed.
+        """
         ...
 
     def observe(self, expectation: Expectation) -> list[Drift]:
@@ -266,6 +292,31 @@ class Refreshes(Provider, Protocol):
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         """Drops what generations left beside locations, but for those whose numbers are to be kept."""
+        ...
+
+
+class Adopts(Provider, Protocol):
+    """A provider that can take tables over which somebody else made, as they stand."""
+
+    def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
+        """Under which of these names something stands that isn't Anabranch's."""
+        ...
+
+    def survey(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
+    ) -> tuple[Built, tuple[str, ...]]:
+        """Looks at the table under the asset's name as at a build of ``snapshot``: its rows, its columns, and what it
+        holds at ``now`` (seconds since 1970); and what people should know of it. Its rows aren't compared with what
+        the query gives.
+
+        Args:
+            inputs: what the snapshot reads, as it stands now.
+            check: whether keys must be unique that are declared as such.
+
+        Raises:
+            Refused: there is no such table, its columns aren't those of the query, a key stands for two rows, or
+                it can't be renamed.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, is_physical_schema, shown_location
+from anabranch.domain.places import Suffix, is_adopted, is_physical_schema, shown_location
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
@@ -41,11 +41,13 @@ from anabranch.ports.provider import (
     Move,
     Shown,
     Staged,
+    Standing,
     Swap,
+    Takeover,
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import generations
+from anabranch.providers import adopting, generations
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
 from anabranch.providers.making import Maker, put_in
@@ -231,18 +233,24 @@ class ModelsProvider:
     # -- showing ---------------------------------------------------------------------------------------------------
     @contextmanager
     def prepare(
-        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
     ) -> Iterator[_Prepared]:
         with self.engine.session() as session:
-            if swaps:
+            if swaps or takeovers:
                 self._ensure_contents(session)
             session.begin()
             prepared = _Prepared(session)
             try:
                 self._ensure_record(session)
                 reshaped = generations.swap(session, swaps)
+                adopting.take(session, takeovers)
                 move = decide(self._recorded(session).get(environment))
                 prepared.moved = self._move(session, environment, move)
+                adopting.give_back(session, takeovers)
                 if reshaped:
                     self._point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
                 yield prepared
@@ -391,10 +399,10 @@ class ModelsProvider:
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
-            places = [p for p in map(relation, locations) if is_physical_schema(p.schema)]
+            places = [p for p in map(relation, locations) if is_physical_schema(p.schema) or is_adopted(str(p))]
             self._forget(session, places)
             session.drop(places)
-            session.drop_schemas({p.schema for p in places})
+            session.drop_schemas({p.schema for p in places if is_physical_schema(p.schema)})
             with self._schemas_lock:
                 self._schemas.clear()
 
@@ -404,6 +412,24 @@ class ModelsProvider:
         for location in record.read({str(p) for p in places}):
             session.drop(generations.beside(session, {location: ()}))
             record.write(location, None)
+
+    # -- adopting --------------------------------------------------------------------------------------------------
+    def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
+        if not assets or not self.engine.exists():
+            return {}
+        with self.engine.session(read_only=True) as session:
+            return adopting.standing(session, assets)
+
+    def survey(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
+    ) -> tuple[Built, tuple[str, ...]]:
+        with self.engine.session() as session:
+            maker = self._maker(session, snapshot, inputs, Work(now=now))
+            try:
+                return adopting.survey(session, maker, now, check=check)
+            except AnabranchError as error:
+                self._tell(error, snapshot)
+                raise
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property
