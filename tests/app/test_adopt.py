@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from tests.support.project import SOURCE, Model, Models
@@ -13,7 +13,7 @@ from anabranch.app.state import ADOPTED, CONTENT, OPEN, PHYSICAL, Physical, Stag
 from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import adopted_location, is_adopted
-from anabranch.domain.plan import Verb
+from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import AnabranchError, NotFound, Refused, StalePlan
 from anabranch.ports.store import Store
@@ -210,10 +210,10 @@ def test_an_environment_that_is_made_at_the_last_moment_keeps_the_table(site: Si
     """Just before the store's swap that publishes: the journal that it opened is seen."""
     ann.adopt("s.a", "s.b")
     bob = site.process(MODELS, author="bob")
-    made = []
+    made: list[Plan] = []
 
     class Late(ProxyStore):
-        def swap(self, expect, write, **more):  # type: ignore[no-untyped-def]
+        def swap(self, expect: Any, write: Any, **more: Any) -> bool:
             if any(k.startswith(ADOPTED) and v is None for k, v in write.items()) and not made:
                 made.append(bob.w.plan_create(FEATURE, PROD, None))
                 bob.w._applier._open(made[0])
