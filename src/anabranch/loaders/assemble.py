@@ -12,7 +12,7 @@ from anabranch.domain.graph import Cycle, order
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import PHYSICAL, PYTHON, Definition, Kind, SeedSource, Snapshot
 from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
@@ -228,7 +228,8 @@ class Assembly:
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
         upstreams = {u: self._snapshots[u].fingerprint for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, model.template)
+        dialect = PYTHON if path.endswith(".py") else self.settings.dialect
+        definition = Definition(model.query, dialect, path, model.template)
         self._add(name, model.kind, model.logic, upstreams, model.properties, definition)
 
     def _add_seed(self, name: AssetName, path: str, model: ParsedModel | None) -> None:
