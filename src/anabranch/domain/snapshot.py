@@ -75,7 +75,8 @@ TEMPLATE_SCHEME = 1
 class Definition:
     """Where a snapshot came from, kept as source so that a later scheme can fingerprint it again.
 
-    ``text`` is the query (models), a :class:`Function` (of dialect :data:`PYTHON`), ``""`` for the rest; ``path`` is relative to the project's folder.
+    ``text`` is the query (models), a :class:`Function` (of dialect :data:`PYTHON`), ``""`` for the rest;
+    ``path`` is relative to the project's folder.
     """
 
     text: str = ""

@@ -122,7 +122,9 @@ class NativeLoader:
 
     def _expansion(self, seen: _Seen, environment: str, macros: MacroFiles) -> Expansion:
         seeds = {likely_name(path, SEEDS): path for path in seen.seeds}
-        return Expansion(self._root, self._settings, environment, macros, seeds, self._macros_salt, seen.contents.hashes)
+        return Expansion(
+            self._root, self._settings, environment, macros, seeds, self._macros_salt, seen.contents.hashes
+        )
 
     def _key(self, content: str) -> str:
         return digest(self._salt + content.encode())

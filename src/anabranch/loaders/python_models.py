@@ -47,9 +47,8 @@ class PythonFile:
         found: list[ParsedModel] = []
         for function in module.tree.body:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                for decorator in function.decorator_list:
-                    if self._is_model(module, decorator):
-                        found.append(self._model(module, function, decorator))
+                said = [d for d in function.decorator_list if self._is_model(module, d)]
+                found += [self._model(module, function, d) for d in said]
         return found, {("module", path) for path in self._reach.looked - {self._path}}
 
     def _is_model(self, module: Module, decorator: ast.expr) -> bool:
@@ -150,7 +149,9 @@ class PythonFile:
     def _check_columns(self, meaning: Meaning, columns: Mapping[str, str], decorator: ast.expr) -> None:
         if not columns:
             raise self._error("a model in Python says its columns", decorator, f"add {_COLUMNS}")
-        named = [meaning.settings.get(s, "") for s in ("time_column", "unique_key", "partitioned_by", "updated_at_name")]
+        named = [
+            meaning.settings.get(s, "") for s in ("time_column", "unique_key", "partitioned_by", "updated_at_name")
+        ]
         named.append(meaning.settings.get("tracked", "").replace("*", ""))
         for column in filter(None, ",".join(named).split(",")):
             if column not in columns and column != meaning.settings.get("valid_from_name"):
@@ -174,7 +175,9 @@ class PythonFile:
 
     def _error(self, message: str, node: ast.AST, hint: str) -> ModelError:
         line, column, length = self._lines.span(node)
-        return ModelError(message, asset=self._asset, where=Where(self._root / self._path, line, column, length), hint=hint)
+        return ModelError(
+            message, asset=self._asset, where=Where(self._root / self._path, line, column, length), hint=hint
+        )
 
 
 def _named(node: ast.AST, contexts: Collection[str]) -> ast.Constant | None:
@@ -255,5 +258,3 @@ class _Lines:
 
     def _offset(self, line: int, column: int) -> int:
         return self._begins[line - 1] + len(self._lines[line - 1].encode()[:column].decode(errors="ignore"))
-
-

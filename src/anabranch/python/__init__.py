@@ -72,8 +72,8 @@ class Context(Protocol):
 
 
 def model(name: str | None = None, **settings: object) -> Callable[[Function], Function]:
-    """Marks a function as a model called ``name`` (else as its file is). ``settings`` are ``columns`` and the properties
-    of a model's header."""
+    """Marks a function as a model called ``name`` (else as its file is). ``settings`` are ``columns`` and the
+    properties of a model's header."""
 
     def mark(function: Function) -> Function:
         return function
