@@ -19,6 +19,7 @@ from anabranch.app.workspace import Here, Rules, Workspace
 from anabranch.config import git, settings
 from anabranch.config.settings import FOLDER, Settings, Warehouse
 from anabranch.domain.names import EnvironmentName
+from anabranch.domain.snapshot import PYTHON, Function
 from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
@@ -126,9 +127,22 @@ def _explain(before: Snapshot, after: Snapshot) -> str:
 
     if before.kind != after.kind:
         return f"kind changed from {before.kind.value} to {after.kind.value}"
+    if PYTHON in (before.definition.dialect, after.definition.dialect):
+        return _python_changed(before, after)
     if not before.definition.dialect or not after.definition.dialect:
         return "content changed"
     return what_changed(before.definition.text, after.definition.text, after.definition.dialect)
+
+
+def _python_changed(before: Snapshot, after: Snapshot) -> str:
+    if before.definition.dialect != after.definition.dialect:
+        return "rewritten in Python" if after.definition.dialect == PYTHON else "rewritten in SQL"
+    old, new = (Function.decode(s.definition.text) for s in (before, after))
+    if old.columns != new.columns:
+        return "its columns changed"
+    if set(old.reads) != set(new.reads):
+        return "reads others"
+    return "its code changed" if old.modules != new.modules else "its settings changed"
 
 
 @dataclass(frozen=True, slots=True)
