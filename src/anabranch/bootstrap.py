@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anabranch.domain.unit_test import UnitTest
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
+    from anabranch.ports.signals import Signals
     from anabranch.ports.store import Store
     from anabranch.ports.unit_tests import Bench
 
@@ -70,6 +71,7 @@ def open_workspace(
         now=lambda: datetime.now(UTC),
         explain=_explain,
         listen=listen,
+        signals=open_signals(root),
     )
 
 
@@ -98,6 +100,13 @@ def open_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]
         make: Callable[[Warehouse, Path], Engine] = entry.load()
         return make(warehouse, root)
     raise ConfigError(f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint="known here: duckdb")
+
+
+def open_signals(root: Path) -> Signals:
+    """The project's own; nothing is read before one is asked."""
+    from anabranch.loaders.signal_files import SignalFiles
+
+    return SignalFiles(root)
 
 
 def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:

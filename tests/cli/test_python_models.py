@@ -37,7 +37,9 @@ def write(shop):
 
     def call(body, said='columns={"id": "int", "name": "text"}', name="marts.made"):
         lines = "".join(f"    {line}\n" for line in body.splitlines())
-        shop.write("models/marts/made.py", f'{HEADER}@model("{name}", {said})\ndef execute(context, start, end, **k):\n{lines}')
+        shop.write(
+            "models/marts/made.py", f'{HEADER}@model("{name}", {said})\ndef execute(context, start, end, **k):\n{lines}'
+        )
 
     return call
 
@@ -61,7 +63,9 @@ def test_it_is_built_and_read_like_any_other(scored, anabranch):
     assert "not seen" not in said.out + said.err
     assert scored.run_sql("SELECT * FROM marts.scored ORDER BY ALL") == [("de", 4.0), ("fr", 4.0), ("it", 4.0)]
     assert scored.run_sql("SELECT * FROM marts.best") == [(4.0,)]
-    types = scored.run_sql("SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'marts' AND table_name = 'scored'")
+    types = scored.run_sql(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'marts' AND table_name = 'scored'"
+    )
     assert types == [("country", "VARCHAR"), ("score", "DOUBLE")]
     assert anabranch("status", "prod").code == 0
 
@@ -92,7 +96,10 @@ def test_an_environment_has_its_own(scored, anabranch):
     scored.branch("feature")
     scored.replace("lib/rates.py", "BASE = 2", "BASE = 5")
     assert built(anabranch) == ["marts.best", "marts.scored"]
-    assert scored.run_sql("SELECT best FROM marts__feature.best UNION ALL SELECT best FROM marts.best ORDER BY 1") == [(4.0,), (10.0,)]
+    assert scored.run_sql("SELECT best FROM marts__feature.best UNION ALL SELECT best FROM marts.best ORDER BY 1") == [
+        (4.0,),
+        (10.0,),
+    ]
     plan = anabranch("plan", "feature")
     assert plan.code == 0, plan.err
 
@@ -162,7 +169,10 @@ def test_what_is_told_of_a_failure(shop, anabranch, write, body, told):
     assert shop.run_sql("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'marts.made%'") == [(0,)]
 
 
-@pytest.mark.parametrize("statement", ["print('on the way')\nraise ValueError('odd')", "yield from ()\nprint('on the way')\nraise ValueError('odd')"])
+@pytest.mark.parametrize(
+    "statement",
+    ["print('on the way')\nraise ValueError('odd')", "yield from ()\nprint('on the way')\nraise ValueError('odd')"],
+)
 def test_an_exception_is_told_with_its_line(shop, anabranch, write, statement):
     write(statement)
     err = failed(anabranch, "ValueError: odd")
@@ -183,7 +193,7 @@ def test_an_interrupt_passes(shop, anabranch, write):
     assert threading.active_count() < 20
 
 
-DAILY = '''\
+DAILY = """\
 from datetime import timedelta
 
 import pyarrow
@@ -201,7 +211,7 @@ from anabranch import model
 def execute(context, start, end, execution_time, **kwargs):
     for at in (start - timedelta(days=1), start):
         yield pyarrow.table({"day": [at.date()], "until": [end.replace(tzinfo=None)], "factor": [1]})
-'''
+"""
 
 
 def test_incremental_by_day(shop, anabranch):
@@ -212,7 +222,9 @@ def test_incremental_by_day(shop, anabranch):
     shop.replace("models/marts/daily.py", "2024-01-04", "2024-01-06")
     assert anabranch("apply", "prod", "--yes").code == 0
     assert anabranch("run", "prod", "--yes").code == 0
-    assert shop.run_sql("SELECT count(*), min(day)::text, max(day)::text FROM marts.daily") == [(6, "2024-01-01", "2024-01-06")]
+    assert shop.run_sql("SELECT count(*), min(day)::text, max(day)::text FROM marts.daily") == [
+        (6, "2024-01-01", "2024-01-06")
+    ]
     said = anabranch("run", "prod", "--restate", "marts.daily", "--start", "2024-01-02", "--end", "2024-01-03", "--yes")
     assert said.code == 0, said.err
     assert shop.run_sql("SELECT count(*) FROM marts.daily") == [(6,)]
@@ -238,8 +250,12 @@ def test_other_kinds(shop, anabranch, write, kind, rows):
 
 
 def test_rows_may_be_read_as_a_stream(shop, anabranch, write):
-    shop.run_sql("CREATE OR REPLACE TABLE raw.orders AS SELECT range::INTEGER AS id, 'x' AS country, 1.0 AS amount FROM range(300000)")
-    write("reader = context.table('stg.orders', columns=['id', 'country']).reader(1000)\nfor batch in reader:\n    yield batch.rename_columns(['id', 'name'])")
+    shop.run_sql(
+        "CREATE OR REPLACE TABLE raw.orders AS SELECT range::INTEGER AS id, 'x' AS country, 1.0 AS amount FROM range(300000)"
+    )
+    write(
+        "reader = context.table('stg.orders', columns=['id', 'country']).reader(1000)\nfor batch in reader:\n    yield batch.rename_columns(['id', 'name'])"
+    )
     assert built(anabranch, "prod")
     assert shop.run_sql("SELECT count(*), sum(id) FROM marts.made") == [(300000, 299999 * 150000)]
 
@@ -257,7 +273,9 @@ def test_two_streams_at_once(shop, anabranch, write):
 
 
 def test_queries_as_sqlmesh_has_them(shop, anabranch, write):
-    write("orders = context.resolve_table('core.valid')\nreturn context.fetchdf(f'SELECT id, country AS name FROM {orders} AS o WHERE id < 3')")
+    write(
+        "orders = context.resolve_table('core.valid')\nreturn context.fetchdf(f'SELECT id, country AS name FROM {orders} AS o WHERE id < 3')"
+    )
     assert built(anabranch, "prod")
     assert shop.run_sql("SELECT * FROM marts.made ORDER BY id") == [(2, "it")]
 
@@ -286,7 +304,11 @@ def test_unit_tests_run_it(scored, anabranch):
     assert said.code == 0, said.out + said.err
     scored.replace("lib/rates.py", "BASE = 2", "BASE = 3")
     assert anabranch("test").code == 1
-    scored.replace("tests/test_scored.yaml", "outputs: {query: {rows: [{country: at, score: 4}]}}", "outputs: {ctes: {x: {rows: []}}}")
+    scored.replace(
+        "tests/test_scored.yaml",
+        "outputs: {query: {rows: [{country: at, score: 4}]}}",
+        "outputs: {ctes: {x: {rows: []}}}",
+    )
     said = anabranch("test")
     assert "marts.scored is a model in Python: it has no expressions" in said.out + said.err
 

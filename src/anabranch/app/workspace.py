@@ -24,6 +24,7 @@ from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 from anabranch.ports.rows import RowOptions
+from anabranch.ports.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Workspace:
         now: Callable[[], datetime],
         explain: Explain,
         listen: events.Listener = events.silent,
+        signals: Signals | None = None,
     ) -> None:
         """``tables`` is the one of ``providers`` that ad-hoc queries run on."""
         self.state = state
@@ -100,8 +102,10 @@ class Workspace:
         self._providers = providers
         self._now = now
         self._inspector = Inspector(state, providers)
-        self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
-        self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
+        self._planning = Planning(
+            state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now, signals=signals
+        )
+        self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._applier = Applier(state, providers, now, listen)
         self._janitor = Janitor(state, providers, rules.retention)
 

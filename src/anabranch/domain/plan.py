@@ -150,6 +150,8 @@ class Plan:
     """The moment that queries take for the present, in seconds since 1970."""
     partial: bool = False
     """What it builds are previews, of a part of the time."""
+    failures: tuple[str, ...] = ()
+    """Why some of what is due can't be planned; the rest is. Told when it is planned, and not stored."""
 
     @property
     def builds(self) -> tuple[Build, ...]:

@@ -76,8 +76,8 @@ class Filler:
         self.session.create_table(place, f"SELECT * FROM (\n{self.render(self._any())}\n) AS anabranch_rows LIMIT 0")
 
     def _any(self) -> Span:
-        """Some span, where only the columns matter."""
-        return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (self.work.now, self.work.now)
+        """All that is to be filled, as one; all time where nothing is said."""
+        return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (0, self.work.now)
 
     def _fill(self, record: Record, content: Content, span: Span) -> Content:
         table = name(self.session, self.place)
@@ -128,7 +128,7 @@ class Filler:
     def _create(self, table: Relation) -> None:
         """With all rows that there are."""
         if self.python is not None:
-            self.python.load(table, self._any() if self.work.spans else None)
+            self.python.load(table, self._any())
         else:
             self.session.create_table(table, self.render(self._any()))
 
@@ -148,6 +148,9 @@ class Filler:
     def _compute(self, beside: Relation, place: Relation, spans: Sequence[Span]) -> None:
         """Makes ``beside`` with the rows of ``spans``; rows by key with their marks."""
         kind = self.snapshot.kind
+        if not spans:  # nothing is due, or ready
+            mark = f", true AS {writing.column_list([writing.MARK])}" if write_of(self.snapshot) is Write.KEYS else ""
+            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, place)} LIMIT 0")
         for at, span in enumerate(spans):
             query = self._query(span)
             if kind is Kind.BY_TIME_RANGE:
