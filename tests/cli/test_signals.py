@@ -56,7 +56,10 @@ def test_a_run_waits_and_fills_when_it_is_ready(daily, anabranch):
     said = anabranch("run", "prod", "--yes")
     assert said.code == 0, said.err
     assert "marts.daily waits for signal ready: 1 day" in said.err
-    assert (days(daily), daily.run_sql("SELECT visits FROM marts.total")) == (5, [(4,)])  # total isn't due before tomorrow
+    assert (days(daily), daily.run_sql("SELECT visits FROM marts.total")) == (
+        5,
+        [(4,)],
+    )  # total isn't due before tomorrow
     daily.replace("signals/visits.py", "<= 1 + most", "<= 2 + most")
     assert anabranch("run", "prod", "--ignore-cron", "--yes").code == 0
     assert (days(daily), daily.run_sql("SELECT visits FROM marts.total")) == (6, [(6,)])
@@ -73,7 +76,10 @@ def test_nothing_ready_is_an_empty_table_that_a_run_fills(daily, anabranch):
 
 def test_a_restatement_asks_nobody(daily, anabranch):
     assert anabranch("apply", "prod", "--yes").code == 0
-    daily.write("signals/visits.py", "from anabranch import signal\n\n\n@signal('ready')\ndef never(batch, table, most):\n    return False\n")
+    daily.write(
+        "signals/visits.py",
+        "from anabranch import signal\n\n\n@signal('ready')\ndef never(batch, table, most):\n    return False\n",
+    )
     said = anabranch("run", "prod", "--restate", "marts.daily", "--yes")
     assert said.code == 0, said.err
     assert "waits" not in said.err

@@ -73,7 +73,11 @@ def one(tmp_path, decorator, body="return context", before="from anabranch impor
 
 def test_what_a_file_says(root):
     found = load(root)
-    assert (found.kind, found.definition.dialect, found.definition.path) == (Kind.FULL, PYTHON, "models/marts/scored.py")
+    assert (found.kind, found.definition.dialect, found.definition.path) == (
+        Kind.FULL,
+        PYTHON,
+        "models/marts/scored.py",
+    )
     assert found.properties == {"owner": "ada"}
     assert set(found.upstreams) == {"stg.orders"}
     function = Function.decode(found.definition.text)
@@ -125,8 +129,17 @@ def test_what_counts(root, path, old, new):
     assert load(root).fingerprint != replaced(root, path, old, new).fingerprint
 
 
+def test_what_runs_at_an_import_counts(root):
+    write(root, {"lib/setup.py": "import decimal\ndecimal.getcontext().prec = 9\n\n\ndef unused():\n    return 1\n"})
+    before = replaced(root, "models/marts/scored.py", "from . import names", "from . import names\nimport lib.setup")
+    assert replaced(root, "lib/setup.py", "return 1", "return 2").fingerprint == before.fingerprint
+    assert replaced(root, "lib/setup.py", "prec = 9", "prec = 8").fingerprint != before.fingerprint
+
+
 def test_a_module_that_appears_counts(root):
-    replaced(root, "models/marts/scored.py", "from lib.rates import rate", "from lib import later, rates\nrate = rates.rate")
+    replaced(
+        root, "models/marts/scored.py", "from lib.rates import rate", "from lib import later, rates\nrate = rates.rate"
+    )
     before = replaced(root, "models/marts/scored.py", "rate(", "later.rate(")
     write(root, {"lib/later.py": "rate = 1\n"})
     after = load(root)
@@ -172,15 +185,22 @@ def test_the_same_text_in_two_files_is_two_models(tmp_path):
     files = {"models/a/x.py": text, "models/b/x.py": text}
     for _ in range(2):
         found = loader(tmp_path, files, cache=tmp_path / "cache.db").load().assets
-        assert {n: Function.decode(s.definition.text).module for n, s in found.items()} == {"a.x": "models.a.x", "b.x": "models.b.x"}
+        assert {n: Function.decode(s.definition.text).module for n, s in found.items()} == {
+            "a.x": "models.a.x",
+            "b.x": "models.b.x",
+        }
 
 
 def test_several_models_in_one_file(tmp_path):
     text = "".join(
-        f"@model('marts.{name}', columns={{'id': 'int'}})\ndef {name}(context, **k):\n    return {name!r}\n\n\n" for name in "ab"
+        f"@model('marts.{name}', columns={{'id': 'int'}})\ndef {name}(context, **k):\n    return {name!r}\n\n\n"
+        for name in "ab"
     )
     found = loader(tmp_path, {"models/all.py": f"from anabranch import model\n\n\n{text}"}).load().assets
-    assert {n: Function.decode(s.definition.text).function for n, s in found.items()} == {"marts.a": "a", "marts.b": "b"}
+    assert {n: Function.decode(s.definition.text).function for n, s in found.items()} == {
+        "marts.a": "a",
+        "marts.b": "b",
+    }
     assert found[AssetName("marts.a")].logic != found[AssetName("marts.b")].logic
 
 
@@ -202,6 +222,7 @@ def test_an_unknown_name_is_told_with_its_place(tmp_path):
     with pytest.raises(UnknownUpstream, match=r"marts.scored reads stg.ordres") as raised:
         one(tmp_path, "@model(columns={'id': 'int'})", "return context.table('stg.ordres')")
     where = raised.value.where
+    assert where is not None
     assert (where.path, where.line, where.column, where.length) == (tmp_path / "models/marts/scored.py", 6, 26, 12)
     assert raised.value.hint == "did you mean stg.orders?"
 
@@ -256,12 +277,17 @@ def test_what_is_told_of_a_decorator(tmp_path, decorator, told, at):
         one(tmp_path, decorator)
     assert told in raised.value.message
     where = raised.value.where
+    assert where is not None
     assert (where.path, where.line, where.column) == (tmp_path / "models/marts/scored.py", *at)
 
 
 def test_sqlmesh_is_told_what_to_write(tmp_path):
     with pytest.raises(ModelError, match="a model's decorator is Anabranch's") as raised:
-        one(tmp_path, "@model('marts.scored', columns={'id': 'int'})", before="from sqlmesh import ExecutionContext, model\n")
+        one(
+            tmp_path,
+            "@model('marts.scored', columns={'id': 'int'})",
+            before="from sqlmesh import ExecutionContext, model\n",
+        )
     assert raised.value.hint == "write: from anabranch import model"
 
 
@@ -270,14 +296,18 @@ def test_what_is_not_python_is_told_with_its_line(root, path):
     write(root, {path: FILES[path] + "\n\ndef (:\n"})
     with pytest.raises(ModelError, match=f"{path} isn't Python") as raised:
         load(root)
-    assert raised.value.where.path == root / path
-    assert raised.value.where.line == FILES[path].count("\n") + 3
+    where = raised.value.where
+    assert where is not None
+    assert where.path == root / path
+    assert where.line == FILES[path].count("\n") + 3
 
 
 def test_places_count_characters(tmp_path):
     with pytest.raises(ModelError) as raised:
         one(tmp_path, "@model('ü', columns={'ä': 'text'}, kind='ful')")
-    assert raised.value.where.column == 41
+    where = raised.value.where
+    assert where is not None
+    assert where.column == 41
 
 
 def test_definitions_round_trip():

@@ -29,7 +29,6 @@ _POINTER = re.compile(
 _CSV = "header = true, delim = ',', quote = '\"', escape = '\"', comment = '', skip = 0, sample_size = -1"
 """Commas and double quotes, all rows decide a type: left to guess, DuckDB passes over rows that don't fit its guess."""
 
-_BATCH = "anabranch_batch"
 _EXACT = re.compile(
     r"(BOOLEAN|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\(.*\)|VARCHAR|BLOB|BIT|UUID|DATE|TIME|TIMESTAMP(_S|_MS|_NS)?"
     r"|TIMESTAMP WITH TIME ZONE|ENUM\(.*\))\Z",
@@ -142,14 +141,11 @@ class DuckDBSession:
         cast = ", ".join(f"CAST({quoted([c])} AS {kind})" for c, kind in columns.items())
         with whole:
             self.execute(f"CREATE TABLE {name} ({declared})")
-            for batch in batches(parts):
+            for anabranch_batch in batches(parts):
+                # DuckDB finds a variable by its name; what is registered instead is kept until the transaction ends
                 with errors(self._place):
-                    self._cursor.register(_BATCH, batch)
-                    try:
-                        self._cursor.execute(f"INSERT INTO {name} SELECT {cast} FROM {_BATCH}")
-                    finally:
-                        self._cursor.unregister(_BATCH)
-                rows += batch.num_rows
+                    self._cursor.execute(f"INSERT INTO {name} SELECT {cast} FROM anabranch_batch")
+                rows += anabranch_batch.num_rows
         return rows
 
     def create_schemas(self, schemas: Collection[str]) -> None:

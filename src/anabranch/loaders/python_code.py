@@ -57,8 +57,9 @@ def _names(statement: ast.stmt) -> Iterator[str]:
         yield statement.name
     elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+        parts = [part for target in targets for part in ast.walk(target)]
+        if not any(isinstance(part, ast.Attribute | ast.Subscript) for part in parts):  # else something else changes
+            yield from (part.id for part in parts if isinstance(part, ast.Name))
     elif isinstance(statement, ast.Import | ast.ImportFrom):
         for alias in statement.names:
             if alias.name != "*":

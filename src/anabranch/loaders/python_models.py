@@ -12,6 +12,7 @@ from anabranch.domain.names import nearest
 from anabranch.domain.snapshot import Function
 from anabranch.errors import ModelError, Where
 from anabranch.loaders.python_code import Module, Reach
+from anabranch.python.importing import module_name
 from anabranch.sql.macros.scope import Use
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import Meaning
@@ -39,8 +40,7 @@ class PythonFile:
         Raises:
             ModelError: it isn't Python, or a decorator can't be read.
         """
-        name = self._path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-        module = self._reach.module(name)
+        module = self._reach.module(module_name(self._path))
         if module is None:
             return [], set()
         self._lines = _Lines(module.text)
@@ -94,6 +94,9 @@ class PythonFile:
     ) -> ParsedModel:
         reach = self._reach.again()
         reach.follow(module, function.name)
+        texts = reach.texts(module)
+        for each in filter(None, map(reach.module, map(module_name, texts))):
+            reach.follow(each, "")  # what runs when it is imported
         given = function.args.posonlyargs + function.args.args
         contexts = {"context", *(a.arg for a in given[:1])}
         at = next((k.value for k in decorator.keywords if k.arg == "depends_on"), decorator)
@@ -102,7 +105,7 @@ class PythonFile:
         meaning.notes += dict.fromkeys(reach.notes)
         packages = {p: _version(p) for p in sorted(reach.packages - sys.stdlib_module_names - {"anabranch"})}
         names = tuple(sorted({r.name for r in reads}))
-        found = Function(module.name, function.name, function.lineno, columns, names, reach.texts(module), packages)
+        found = Function(module.name, function.name, function.lineno, columns, names, texts, packages)
         code = reach.said(decorator)
         return make_model(meaning, columns=columns, reads=reads, code=code, definition=found.encode())
 
