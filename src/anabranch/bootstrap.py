@@ -20,6 +20,7 @@ from anabranch.app.workspace import Here, Rules, Workspace
 from anabranch.config import git, settings
 from anabranch.config.settings import FOLDER, Settings, Warehouse
 from anabranch.domain.names import EnvironmentName
+from anabranch.domain.snapshot import PYTHON, Function
 from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from anabranch.domain.unit_test import UnitTest
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
+    from anabranch.ports.signals import Signals
     from anabranch.ports.store import Store
     from anabranch.ports.unit_tests import Bench
 
@@ -72,6 +74,7 @@ def open_workspace(
         listen=listen,
         changed=partial(git.changed_since, root),
         hooks=found.hooks,
+        signals=open_signals(root),
     )
 
 
@@ -102,6 +105,13 @@ def open_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]
     raise ConfigError(f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint="known here: duckdb")
 
 
+def open_signals(root: Path) -> Signals:
+    """The project's own; nothing is read before one is asked."""
+    from anabranch.loaders.signal_files import SignalFiles
+
+    return SignalFiles(root)
+
+
 def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
     """The native loader, with its cache beside the state."""
     from anabranch.loaders.cache import ParseCache
@@ -129,9 +139,22 @@ def _explain(before: Snapshot, after: Snapshot) -> str:
 
     if before.kind != after.kind:
         return f"kind changed from {before.kind.value} to {after.kind.value}"
+    if PYTHON in (before.definition.dialect, after.definition.dialect):
+        return _python_changed(before, after)
     if not before.definition.dialect or not after.definition.dialect:
         return "content changed"
     return what_changed(before.definition.text, after.definition.text, after.definition.dialect)
+
+
+def _python_changed(before: Snapshot, after: Snapshot) -> str:
+    if before.definition.dialect != after.definition.dialect:
+        return "rewritten in Python" if after.definition.dialect == PYTHON else "rewritten in SQL"
+    old, new = (Function.decode(s.definition.text) for s in (before, after))
+    if old.columns != new.columns:
+        return "its columns changed"
+    if set(old.reads) != set(new.reads):
+        return "reads others"
+    return "its code changed" if old.modules != new.modules else "its settings changed"
 
 
 @dataclass(frozen=True, slots=True)

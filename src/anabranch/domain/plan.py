@@ -183,6 +183,8 @@ class Plan:
     """What it builds are previews, of a part of the time."""
     same: Mapping[str, str] = field(default_factory=dict)
     """Locations, and where the data that belongs there stands already."""
+    failures: tuple[str, ...] = ()
+    """Why some of what is due can't be planned; the rest is. Told when it is planned, and not stored."""
 
     @property
     def builds(self) -> tuple[Build, ...]:

@@ -17,6 +17,7 @@ from anabranch.domain.snapshot import (
     HISTORY,
     INCREMENTAL,
     PHYSICAL,
+    PYTHON,
     Definition,
     Input,
     Kind,
@@ -252,7 +253,11 @@ class Assembly:
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template, model.statements)
+        dialect = PYTHON if path.endswith(".py") else self.settings.dialect
+        definition = Definition(model.query, dialect, path, self.rules, model.template, model.statements)
+        if dialect == PYTHON:
+            self._add_whole(name, model, read, definition)
+            return
         analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
         self._volatile[name] = analysis.volatile
         if analysis.fallback:

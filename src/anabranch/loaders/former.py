@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.names import AssetName
-from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import PYTHON, Function, Kind, SeedSource, Snapshot
 from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.assemble import Assembly
 from anabranch.loaders.problems import Problems
@@ -51,9 +51,11 @@ def assemble(
 
 
 def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedModel:
+    definition = snapshot.definition
+    if definition.dialect == PYTHON:
+        return _function(snapshot)
     from anabranch.sql.model_file import parse_query  # loads sqlglot: only where rules have changed
 
-    definition = snapshot.definition
     model = parse_query(
         definition.text,
         root / definition.path,
@@ -66,6 +68,18 @@ def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedMo
     seen = {read.name for read in model.reads}
     more = tuple(Read(str(u), 1, 1, 1) for u in snapshot.upstreams if u not in seen)  # depends_on
     return replace(model, reads=(*model.reads, *more))
+
+
+def _function(snapshot: Snapshot) -> ParsedModel:
+    return ParsedModel(
+        name=snapshot.asset,
+        kind=snapshot.kind,
+        properties=snapshot.properties,
+        query=snapshot.definition.text,
+        logic=snapshot.logic,
+        reads=tuple(Read(str(u), 1, 1, 1) for u in snapshot.upstreams),
+        columns=tuple(Function.decode(snapshot.definition.text).columns),
+    )
 
 
 def _seed(snapshot: Snapshot, source: SeedSource) -> ParsedModel:

@@ -1,4 +1,4 @@
-"""Projects of SQL files: ``models/**/*.sql`` and ``seeds/**/*.csv``.
+"""Projects of files: ``models/**/*.sql``, ``models/**/*.py`` and ``seeds/**/*.csv``.
 
 A model is parsed once for each content; what is known from before comes from the cache, and then neither the files
 nor sqlglot are touched.
@@ -22,13 +22,15 @@ from anabranch.loaders.expansion import Expansion, read_uses
 from anabranch.loaders.files import Contents, scan
 from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
 from anabranch.loaders.macro_index import FOLDER
-from anabranch.loaders.parsing import Parsing, likely_name
+from anabranch.loaders.parsing import PYTHON, Parsing, identity, likely_name
 from anabranch.loaders.problems import Problems
+from anabranch.loaders.python_code import LIBRARY
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
 from anabranch.sql.parsed import ParsedModel, decode
 from anabranch.sql.version import parser_version
 
+_FOLDERS = tuple(f"{folder}/" for folder in (MODELS, SEEDS, FOLDER, LIBRARY))
 __all__ = ["NativeLoader", "NativeSettings", "SeedSettings", "SourceSettings"]
 
 
@@ -40,6 +42,13 @@ class _Seen:
     models: list[str]
     seeds: list[str]
     macros: list[str]
+    library: list[str]
+    """What models in Python may import."""
+
+    @property
+    def all(self) -> list[str]:
+        """All that decides what the assets are."""
+        return [*self.models, *self.seeds, *self.macros, *self.library]
 
 
 class NativeLoader:
@@ -100,19 +109,21 @@ class NativeLoader:
             return {}
 
     def _look(self, *, keep: bool) -> _Seen:
-        models = scan(self._root, MODELS, ".sql")
+        models = scan(self._root, MODELS, (".sql", PYTHON))
+        library = scan(self._root, LIBRARY, PYTHON)
         seeds = scan(self._root, SEEDS, ".csv")
         macros = scan(self._root, FOLDER, SUFFIXES)
         contents = Contents(self._root, self._cache.files(self._root), self._cache.now)
         contents.look(models, keep=keep)
         contents.look(seeds, keep=False)
         contents.look(macros, keep=False)
-        return _Seen(contents, sorted(models), sorted(seeds), sorted(macros))
+        contents.look(library, keep=False)
+        return _Seen(contents, sorted(models), sorted(seeds), sorted(macros), sorted(library))
 
     def _parse(self, seen: _Seen, environment: str, problems: Problems) -> dict[str, list[ParsedModel]]:
         """All models that are still there. What is parsed anew is kept even if other files are wrong."""
         hashes = seen.contents.hashes
-        keys = {path: self._key(hashes[path]) for path in seen.models if path in hashes}
+        keys = {path: self._key(identity(path, hashes[path])) for path in seen.models if path in hashes}
         macros = MacroFiles(self._root, {p: hashes[p] for p in seen.macros if p in hashes}, seen.contents.text)
         known = self._cache.parsed({*keys.values(), macros.key})
         is_indexed = macros.remember(known.get(macros.key))
@@ -140,20 +151,22 @@ class NativeLoader:
 
     def _expansion(self, seen: _Seen, environment: str, macros: MacroFiles) -> Expansion:
         seeds = {likely_name(path, SEEDS): path for path in seen.seeds}
-        return Expansion(self._root, self._settings, environment, macros, seeds, self._macros_salt)
+        return Expansion(
+            self._root, self._settings, environment, macros, seeds, self._macros_salt, seen.contents.hashes
+        )
 
     def _key(self, content: str) -> str:
         return digest(self._salt + content.encode())
 
     def _digest(self, seen: _Seen, environment: str) -> str:
         hashes = seen.contents.hashes
-        lines = [f"{path}\0{hashes[path]}" for path in (*seen.models, *seen.seeds, *seen.macros) if path in hashes]
+        lines = [f"{path}\0{hashes[path]}" for path in seen.all if path in hashes]
         said = self._settings.said() + canonical([environment, self._settings.variables_in(environment)])
         return digest("\n".join([self._version, *lines, ""]).encode() + said)
 
     def _learn(self, seen: _Seen, fresh: Mapping[str, str]) -> None:
         contents = seen.contents
-        self._cache.learn(self._root, contents.news, contents.gone((f"{MODELS}/", f"{SEEDS}/", f"{FOLDER}/")), fresh)
+        self._cache.learn(self._root, contents.news, contents.gone(_FOLDERS), fresh)
 
 
 def _decoded(text: str | None) -> ParsedModel | None:
