@@ -72,6 +72,17 @@ def open_workspace(
     )
 
 
+def open_files(start: Path) -> tuple[Settings, Loader]:
+    """The files of the project that ``start`` lies in. Neither its state nor its warehouse is opened.
+
+    Raises:
+        ConfigError: there is no project file, or it can't be read as it stands.
+    """
+    found = settings.load(settings.find_root(start))
+    engine = open_engine(found.warehouse, found.root, lambda holder: None)
+    return found, open_loader(found, engine, ModelsProvider.name)
+
+
 def open_store(found: Settings) -> Store:
     """By the form of ``state:``, a database's URL or a path."""
     if found.state.startswith(("postgresql://", "postgres://")):

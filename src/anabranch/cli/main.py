@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "Show what apply would do, and why.",
     "apply": "Make an environment what the files say.",
     "run": "Bring an environment's data up to date.",
+    "lineage": "Show what decides an asset or a column, and who reads it.",
     "diff": "Show how an environment differs from another.",
     "promote": "Point an environment at what was built and tested in another.",
     "undo": "Take the last change back.",

@@ -28,7 +28,7 @@ from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
 from anabranch.sql.columns.link import Linked, link
-from anabranch.sql.columns.values import Listing
+from anabranch.sql.columns.values import Analysis, Listing
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.version import SCHEME, WORDS
 
@@ -54,8 +54,10 @@ class Assembly:
     """The version of all that decides fingerprints besides the files."""
     unanalysed: dict[AssetName, str] = field(default_factory=dict)
     """Models that count as a whole, and why."""
-    _volatile: dict[AssetName, tuple[str, ...]] = field(default_factory=dict)
-    _listings: dict[AssetName, Listing | None] = field(default_factory=dict)
+    analysed: dict[AssetName, Analysis] = field(default_factory=dict)
+    """Of each model, what its query is made of."""
+    listings: dict[AssetName, Listing | None] = field(default_factory=dict)
+    """The columns of each asset, as far as they are known."""
     _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
     """What defines each asset, and where."""
     _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Assembly:
         for name in sorted(self._queries):
             for note in self._queries[name][1].notes:
                 saying.setdefault(note, []).append(name)
-            for function in self._volatile.get(name, ()):
+            for function in self.analysed[name].volatile if name in self.analysed else ():
                 note = f"{function}() is used, so that the rows depend on when they are made"
                 saying.setdefault(note, []).append(name)
         return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
@@ -252,13 +254,13 @@ class Assembly:
         path, model = self._queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
         definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template)
-        analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
-        self._volatile[name] = analysis.volatile
+        analysis = self.analyses.of(model, {u: self.listings[u] for u in read})
+        self.analysed[name] = analysis
         if analysis.fallback:
             self.unanalysed[name] = analysis.fallback
             self._add_whole(name, model, read, definition)
             return
-        self._listings[name] = analysis.listing
+        self.listings[name] = analysis.listing
         salt = [SCHEME, self.settings.salt, self.settings.dialect, model.kind]
         goes_on_reading = model.kind in (Kind.VIEW, Kind.EMBEDDED)
         linked = link(analysis, read, salt, stamp=model.stamp, whole=goes_on_reading)
@@ -271,13 +273,13 @@ class Assembly:
         """A table that is filled by and by has other rows than its query; a history has two more columns."""
         rows = _hash(model.kind, model.stamp, linked.published.rows)
         columns = linked.published.columns
-        listing = self._listings[name]
+        listing = self.listings[name]
         if model.kind in HISTORY:
             more = _validity(model)
             if columns is not None:
                 columns = {**columns, **{c: _hash(rows, linked.fingerprint, c) for c in more}}
             if listing is not None:
-                self._listings[name] = replace(listing, names=(*listing.names, *more))
+                self.listings[name] = replace(listing, names=(*listing.names, *more))
         return replace(linked, published=Published(rows, columns))
 
     def _add_whole(
@@ -288,7 +290,7 @@ class Assembly:
         said = [SCHEME, self.settings.salt, model.kind, model.logic, {u: i.fingerprint for u, i in inputs.items()}]
         fingerprint = Fingerprint(digest(canonical(said)))
         names = None if model.columns is None else (*(c.lower() for c in model.columns), *_validity(model))
-        self._listings[name] = None if names is None else Listing(names, is_closed=True)
+        self.listings[name] = None if names is None else Listing(names, is_closed=True)
         columns = None if names is None else {n: _hash(fingerprint, n) for n in names}
         linked = Linked(fingerprint, Published(fingerprint, columns), inputs)
         self._keep(name, model.kind, model.logic, linked, model.properties, definition)
@@ -302,7 +304,7 @@ class Assembly:
             properties |= model.properties
         source = SeedSource(self.seeds[path], columns).encode()
         logic = Fingerprint(digest(canonical([WORDS, Kind.SEED, source])))
-        listing = self._listings[name] = self.analyses.header(path, self.seeds[path])
+        listing = self.listings[name] = self.analyses.header(path, self.seeds[path])
         names = None if listing is None else listing.names
         self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules))
 
@@ -311,7 +313,7 @@ class Assembly:
         columns = {c.lower(): " ".join(t.lower().split()) for c, t in source.columns.items()}
         said = canonical({"columns": columns})
         logic = Fingerprint(digest(canonical([WORDS, Kind.EXTERNAL, name]) + said))
-        self._listings[name] = Listing(tuple(columns), is_source=True)
+        self.listings[name] = Listing(tuple(columns), is_source=True)
         properties = {"columns": ",".join(source.columns), "description": source.description}
         properties = {k: v for k, v in properties.items() if v}
         definition = Definition(said.decode(), rules=self.rules)

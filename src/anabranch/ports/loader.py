@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
 
@@ -50,4 +51,16 @@ class Loader(Protocol):
     def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
         """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), all
         of one environment. Nothing where they can't be read any more."""
+        ...
+
+    def lineage(self, environment: str = "") -> Lineage:
+        """Who reads what, by column, as the files say. Raises as :meth:`load`."""
+        ...
+
+    def lineage_of(self, snapshots: Mapping[AssetName, Snapshot]) -> Lineage:
+        """Who reads what among ``snapshots``, all of one environment.
+
+        Raises:
+            ProjectError: their definitions can't be read by the present rules.
+        """
         ...

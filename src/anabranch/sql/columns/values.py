@@ -73,6 +73,8 @@ class Analysis:
     """The assets that the query names."""
     volatile: tuple[str, ...] = ()
     """Functions that it calls and that give something else each time."""
+    row_nodes: tuple[int, ...] = ()
+    """The nodes that stand for rows; the others stand for values. For lineage alone: no hash depends on it."""
 
     @property
     def listing(self) -> Listing | None:
@@ -95,6 +97,7 @@ def encode(analysis: Analysis) -> str:
         a.is_closed,
         a.reads,
         a.volatile,
+        a.row_nodes,
     ]
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
@@ -106,7 +109,9 @@ def decode(text: str) -> Analysis:
         ValueError: not what :func:`encode` writes.
     """
     try:
-        fallback, logic, slots, nodes, rows, outputs, layout, unstable, closed, reads, volatile = json.loads(text)
+        fallback, logic, slots, nodes, rows, outputs, layout, unstable, closed, reads, volatile, of_rows = json.loads(
+            text
+        )
         return Analysis(
             fallback,
             logic,
@@ -119,6 +124,7 @@ def decode(text: str) -> Analysis:
             closed,
             tuple(reads),
             tuple(volatile),
+            tuple(of_rows),
         )
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not an analysis: {error}") from error
