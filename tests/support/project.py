@@ -119,6 +119,9 @@ class MemoryLoader:
             raise self.error
         return Project(snapshots(self.models), self.digest())
 
+    def examine(self, environment: str = "") -> Project:
+        return self.load(environment)
+
     def lineage(self, environment: str = "") -> Lineage:
         return self.lineage_of(self.load(environment).assets)
 

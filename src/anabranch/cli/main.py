@@ -23,6 +23,7 @@ COMMANDS = {
     "log": "Show an environment's history.",
     "sql": "Query an environment by logical names.",
     "test": "Run the unit tests of models, or make one.",
+    "lint": "Check models against rules, without building anything.",
     "env": "List, create, show and drop environments.",
     "resume": "Go on with what was interrupted.",
     "abandon": "End what was interrupted without going on.",

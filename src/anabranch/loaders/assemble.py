@@ -58,9 +58,10 @@ class Assembly:
     """Of each model, what its query is made of."""
     listings: dict[AssetName, Listing | None] = field(default_factory=dict)
     """The columns of each asset, as far as they are known."""
-    _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
+    defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
     """What defines each asset, and where."""
-    _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    """The models that are queries, with their files."""
     _disabled: dict[str, str] = field(default_factory=dict)
     _snapshots: dict[AssetName, Snapshot] = field(default_factory=dict)
 
@@ -76,18 +77,18 @@ class Assembly:
         claimed = self._add_models()
         self._add_seeds(claimed)
         self.problems.stop()
-        reads = {name: self._resolve(name) for name in self._queries}
+        reads = {name: self._resolve(name) for name in self.queries}
         self.problems.stop()
         for name in self._ordered(reads):
-            if name in self._queries:
+            if name in self.queries:
                 self._add_query(name, reads[name])
         return {name: self._snapshots[name] for name in sorted(self._snapshots)}
 
     def notes(self) -> tuple[str, ...]:
         """What was passed over, each once, with the assets that say it."""
         saying: dict[str, list[str]] = {}
-        for name in sorted(self._queries):
-            for note in self._queries[name][1].notes:
+        for name in sorted(self.queries):
+            for note in self.queries[name][1].notes:
                 saying.setdefault(note, []).append(name)
             for function in self.analysed[name].volatile if name in self.analysed else ():
                 note = f"{function}() is used, so that the rows depend on when they are made"
@@ -115,7 +116,7 @@ class Assembly:
                     claimed.add(file)
                     self._add_seed(name, file, model)
             else:
-                self._queries[name] = (path, model)
+                self.queries[name] = (path, model)
         return claimed
 
     def _add_seeds(self, claimed: set[str]) -> None:
@@ -164,9 +165,9 @@ class Assembly:
 
     def _define(self, name: AssetName, by: str, where: Where | None) -> bool:
         """Whether nothing else defines it."""
-        other = self._defined.get(name)
+        other = self.defined.get(name)
         if other is None:
-            self._defined[name] = (by, where)
+            self.defined[name] = (by, where)
             return True
         if other[0] == "a source":
             message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
@@ -200,10 +201,10 @@ class Assembly:
 
     def _resolve(self, name: AssetName) -> list[AssetName]:
         """What a model reads, each once."""
-        path, model = self._queries[name]
+        path, model = self.queries[name]
         found: dict[AssetName, None] = {}
         for read in model.reads:
-            if read.name in self._defined:
+            if read.name in self.defined:
                 found[AssetName(read.name)] = None
             elif read.name not in found:
                 found[AssetName(read.name)] = None
@@ -216,13 +217,13 @@ class Assembly:
         schema, last = read.name.split(".")[-2:]
         if read.name in self._disabled:
             return f"{self._disabled[read.name]} says enabled false"
-        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self._defined:
+        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self.defined:
             return f"write {schema}.{last}: names here have no catalog"
         if read.bare:
-            same = [n for n in self._defined if n.rpartition(".")[2] == last and n != name]
+            same = [n for n in self.defined if n.rpartition(".")[2] == last and n != name]
             if len(same) == 1:
                 return f"did you mean {same[0]}? A name without a schema stands in {self.settings.default_schema}"
-        near = nearest(read.name, [n for n in self._defined if n != name])
+        near = nearest(read.name, [n for n in self.defined if n != name])
         if near:
             return f"did you mean {near}?"
         return "declare it under sources: in anabranch.yaml, if something else makes it"
@@ -237,7 +238,7 @@ class Assembly:
         places: list[Where] = []
         lines: list[str] = []
         for name, upstream in pairwise(path):
-            file, model = self._queries[AssetName(name)]
+            file, model = self.queries[AssetName(name)]
             read = next(r for r in model.reads if r.name == upstream)
             places.append(Where(self.root / file, read.line, read.column, read.length))
             lines.append(f"  {file}:{read.line}:{read.column}  {name} reads {upstream}")
@@ -251,7 +252,7 @@ class Assembly:
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
-        path, model = self._queries[name]
+        path, model = self.queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
         definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template)
         analysis = self.analyses.of(model, {u: self.listings[u] for u in read})

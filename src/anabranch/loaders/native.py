@@ -26,6 +26,7 @@ from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
 from anabranch.loaders.macro_index import FOLDER
 from anabranch.loaders.parsing import Parsing, likely_name
 from anabranch.loaders.problems import Problems
+from anabranch.loaders.remarks import remarks_of
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
 from anabranch.sql.parsed import ParsedModel, decode
@@ -108,6 +109,15 @@ class NativeLoader:
         """
         assembly = self._former(snapshots, Problems(self._root))
         return lineage_of(assembly, self._assembled(assembly))
+
+    def examine(self, environment: str = "") -> Project:
+        """As :meth:`load`, with remarks."""
+        seen, problems = self._look(keep=True), Problems(self._root)
+        assembly = self._assembly(seen, environment, problems)
+        assets = self._assembled(assembly)
+        remarks = remarks_of(assembly, seen.contents.text)
+        digest, notes = self._digest(seen, environment), assembly.notes()
+        return Project(assets, digest, notes, assembly.unanalysed, self._version, remarks)
 
     def _former(self, snapshots: Mapping[AssetName, Snapshot], problems: Problems) -> Assembly:
         return former.assembly(snapshots, self._root, self._settings, self._analyses, problems, self._version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,17 @@ ORDER = ""
 
 class Unhandled(Exception):
     """A query holds what the rules don't cover. Never leaves this package: the whole query counts then."""
+
+
+class Misnamed(Unhandled):
+    """A column that certainly isn't there, or (``is_ambiguous``) that several relations have. ``candidates``: names of
+    columns that are there; or the ways to name it that aren't ambiguous."""
+
+    def __init__(self, message: str, name: str, candidates: Iterable[str], *, is_ambiguous: bool = False) -> None:
+        super().__init__(message)
+        self.name = name
+        self.candidates = tuple(dict.fromkeys(candidates))
+        self.is_ambiguous = is_ambiguous
 
 
 @dataclass(frozen=True, slots=True)
