@@ -165,7 +165,8 @@ def _orderless(node: exp.Expr, text: str) -> tuple[str, int, int, str] | None:
         inside = inside or bool(above.args.get("order")) or bool(above.args.get("alias"))
     if inside:
         return None
-    return (f"{name}() without order by: its values may vary", *_around(node), "add order by")
+    place = node.parent if isinstance(node.parent, exp.IgnoreNulls) and "start" not in node.meta else node
+    return (f"{name}() without order by: its values may vary", *_around(place), "add order by")
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
