@@ -117,7 +117,7 @@ def test_all_of_a_query_are_told_with_hints(tmp_path):
     query = "select idd, z from a join b on a.id = b.id where id > 1"
     project = examine(tmp_path, m=query)
     said = lint(project, builtin(), Choice())
-    assert [(f.where.column, f.rule, f.hint) for f in said if f.asset == "main.m"] == [
+    assert [(f.where and f.where.column, f.rule, f.hint) for f in said if f.asset == "main.m"] == [
         (8, "unknown-column", "did you mean id?"),
         (13, "unknown-column", "known here: id, x, y"),
         (query.index("id >") + 1, "ambiguous-column", "write a.id or b.id"),
