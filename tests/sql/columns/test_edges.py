@@ -89,7 +89,7 @@ def test_what_does_not_decide_a_column_does_not_change_it(warehouse: duckdb.Duck
     for seed in range(ROUNDS):
         random = Random(seed)
         queries = texts(Generator(random).project())
-        made = make(queries, UPSTREAMS, LISTINGS)
+        made = make(queries, UPSTREAMS, {str(n): listing for n, listing in LISTINGS.items()})
         asset = random.choice(sorted(SOURCES))
         changed = Part(AssetName(asset), random.choice(SOURCES[asset]))
         parts = graph(made)
