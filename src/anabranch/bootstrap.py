@@ -6,7 +6,7 @@ settings and the project's folder and returns an :class:`anabranch.ports.engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anabranch.domain.names import AssetName
     from anabranch.domain.snapshot import Snapshot
     from anabranch.domain.unit_test import UnitTest
+    from anabranch.linting.values import Choice, Finding, Rule
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
     from anabranch.ports.signals import Signals
@@ -76,6 +77,55 @@ def open_workspace(
         hooks=found.hooks,
         signals=open_signals(root),
     )
+
+
+def open_files(start: Path) -> tuple[Settings, Loader]:
+    """The files of the project that ``start`` lies in. Neither its state nor its warehouse is opened.
+
+    Raises:
+        ConfigError: there is no project file, or it can't be read as it stands.
+    """
+    found = settings.load(settings.find_root(start))
+    engine = open_engine(found.warehouse, found.root, lambda holder: None)
+    return found, open_loader(found, engine, ModelsProvider.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Linter:
+    """The rules of a project, and its files."""
+
+    root: Path
+    loader: Loader
+    rules: Sequence[Rule]
+    choice: Choice
+
+    def run(self, only: Collection[str] = ()) -> list[Finding]:
+        """What the rules find; ``only``: these rules, also where they are off. Raises ``ModelError``, ``ConfigError``,
+        ``NotFound``."""
+        from anabranch.linting.run import lint
+
+        return lint(self.loader.examine(), self.rules, self.choice, only)
+
+
+def open_linter(start: Path) -> Linter:
+    """The rules for the project that ``start`` lies in: ours, and those that entry points of the group
+    ``anabranch.lint`` name. Neither its state nor its warehouse is opened. Raises ``ConfigError``."""
+    from importlib.metadata import entry_points
+
+    from anabranch.linting.rules import builtin
+    from anabranch.linting.values import Choice, Level, Rule
+
+    found, loader = open_files(start)
+    rules = builtin(found.lint.edges)
+    for entry in sorted(entry_points(group="anabranch.lint"), key=lambda e: e.name):
+        check = entry.load()
+        summary = (check.__doc__ or "").strip().partition("\n")[0]
+        rules.append(Rule(entry.name, summary, Level.WARNING, check))
+    choice = Choice(
+        {code: (Level(level.text), told.where) for code, (told, level) in found.lint.rules.items()},
+        {a: (told.where, {c.text: c.where for c in codes}) for a, (told, codes) in found.lint.ignore.items()},
+    )
+    return Linter(found.root, loader, rules, choice)
 
 
 def open_store(found: Settings) -> Store:

@@ -19,18 +19,18 @@ from anabranch.sql.parsed import ParsedModel, Read, SeedFile
 Known = Callable[[Mapping[str, Sequence[ParsedModel]], Mapping[str, str]], Analyses]
 
 
-def assemble(
+def assembly(
     snapshots: Mapping[AssetName, Snapshot],
     root: Path,
     settings: NativeSettings,
     known: Known,
     problems: Problems,
     rules: str,
-) -> dict[AssetName, Snapshot]:
-    """What the present rules make of the definitions of ``snapshots``, which are all of an environment.
+) -> Assembly:
+    """The definitions of ``snapshots``, which are all of an environment, to be assembled by the present rules.
 
     Raises:
-        ProjectError: they can't be read by these rules.
+        ProjectError: they can't be read by these rules. So may what the assembly does.
     """
     models: dict[str, list[ParsedModel]] = {}
     seeds: dict[str, str] = {}
@@ -47,7 +47,7 @@ def assemble(
         else:
             models.setdefault(definition.path, []).append(_query(snapshot, root, settings))
     as_then = replace(settings, sources=sources, seeds={})
-    return Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules).assets()
+    return Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules)
 
 
 def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedModel:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
+from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import ProjectError
@@ -20,11 +21,13 @@ from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.expansion import Expansion, read_uses
 from anabranch.loaders.files import Contents, scan
+from anabranch.loaders.lineage import lineage_of
 from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
 from anabranch.loaders.macro_index import FOLDER
 from anabranch.loaders.parsing import PYTHON, Parsing, identity, likely_name
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.python_code import LIBRARY
+from anabranch.loaders.remarks import remarks_of
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
 from anabranch.sql.parsed import ParsedModel, decode
@@ -85,15 +88,8 @@ class NativeLoader:
             self._learn(seen, {})
             return self._last
         problems = Problems(self._root)
-        models = self._parse(seen, environment, problems)
-        hashes = seen.contents.hashes
-        seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
-        analyses = self._analyses(models, seeds)
-        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version)
-        try:
-            assets = assembly.assets()
-        finally:
-            self._cache.learn(self._root, {}, (), analyses.fresh)
+        assembly = self._assembly(seen, environment, problems)
+        assets = self._assembled(assembly)
         self._last = Project(
             assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version
         )
@@ -104,9 +100,50 @@ class NativeLoader:
         can't be read by these rules any more."""
         problems = Problems(self._root)
         try:
-            return former.assemble(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+            return self._former(snapshots, problems).assets()
         except ProjectError:
             return {}
+
+    def lineage(self, environment: str = "") -> Lineage:
+        """Who reads what, by column. Raises as :meth:`load`."""
+        seen, problems = self._look(keep=True), Problems(self._root)
+        assembly = self._assembly(seen, environment, problems)
+        return lineage_of(assembly, self._assembled(assembly))
+
+    def lineage_of(self, snapshots: Mapping[AssetName, Snapshot]) -> Lineage:
+        """Who reads what among ``snapshots``, all of one environment.
+
+        Raises:
+            ProjectError: their definitions can't be read by the present rules.
+        """
+        assembly = self._former(snapshots, Problems(self._root))
+        return lineage_of(assembly, self._assembled(assembly))
+
+    def examine(self, environment: str = "") -> Project:
+        """As :meth:`load`, with remarks."""
+        seen, problems = self._look(keep=True), Problems(self._root)
+        assembly = self._assembly(seen, environment, problems)
+        assets = self._assembled(assembly)
+        remarks = remarks_of(assembly, seen.contents.text)
+        digest, notes = self._digest(seen, environment), assembly.notes()
+        return Project(assets, digest, notes, assembly.unanalysed, self._version, remarks)
+
+    def _former(self, snapshots: Mapping[AssetName, Snapshot], problems: Problems) -> Assembly:
+        return former.assembly(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+
+    def _assembly(self, seen: _Seen, environment: str, problems: Problems) -> Assembly:
+        models = self._parse(seen, environment, problems)
+        hashes = seen.contents.hashes
+        seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
+        analyses = self._analyses(models, seeds)
+        return Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version)
+
+    def _assembled(self, assembly: Assembly) -> dict[AssetName, Snapshot]:
+        """Its assets. What was found out is kept even if something is wrong."""
+        try:
+            return assembly.assets()
+        finally:
+            self._cache.learn(self._root, {}, (), assembly.analyses.fresh)
 
     def _look(self, *, keep: bool) -> _Seen:
         models = scan(self._root, MODELS, (".sql", PYTHON))
