@@ -45,7 +45,9 @@ Commands:
   status   Show where things stand.
   plan     Show what apply would do, and why.
   apply    Make an environment what the files say.
+  adopt    Take tables over that another tool made.
   run      Bring an environment's data up to date.
+  lineage  Show what decides an asset or a column, and who reads it.
   diff     Show how an environment differs from another.
   promote  Point an environment at what was built and tested in another.
   undo     Take the last change back.
@@ -53,6 +55,7 @@ Commands:
   log      Show an environment's history.
   sql      Query an environment by logical names.
   test     Run the unit tests of models, or make one.
+  lint     Check models against rules, without building anything.
   env      List, create, show and drop environments.
   resume   Go on with what was interrupted.
   abandon  End what was interrupted without going on.
