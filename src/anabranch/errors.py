@@ -25,6 +25,7 @@
     │   ├── WarehouseUnavailable
     │   └── StatementFailed
     ├── BuildFailed             one or more assets could not be built
+    ├── AuditFailed             an asset was built, and its rows fail an audit
     └── OutcomeUnknown          a step may or may not have been carried out
 
 Each says what happened, to which asset, where in the file, and what to do next. Only the command line maps them to
@@ -39,6 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anabranch.domain.audit import Finding
     from anabranch.domain.merge import Conflict
 
 
@@ -178,6 +180,22 @@ class BuildFailed(AnabranchError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.failures = tuple(failures)
+
+
+class AuditFailed(AnabranchError):
+    """An asset was built, but its rows fail an audit; nothing points at them."""
+
+    def __init__(
+        self,
+        message: str,
+        findings: Sequence[Finding],
+        *,
+        asset: str | None = None,
+        where: Where | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, asset=asset, where=where, hint=hint)
+        self.findings = tuple(findings)
 
 
 class OutcomeUnknown(AnabranchError):

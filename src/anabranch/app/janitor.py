@@ -16,6 +16,7 @@ from typing import cast
 
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.state import (
+    AUDITED,
     CONTENT,
     JOURNALS,
     LINE,
@@ -158,7 +159,7 @@ class Janitor:
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
-            return {key: None, CONTENT + location: None} if mine else None
+            return {key: None, CONTENT + location: None, AUDITED + location: None} if mine else None
 
         self._state.swap(change, [key])
 

@@ -9,6 +9,7 @@ cell                         what it says
 ``physical/LOCATION``        what stands at a location: being built (by whom), built, or condemned
 ``journals``                 changes whenever a journal is opened
 ``content/LOCATION``         its generations: which is current, and what each holds
+``audited/LOCATION``         of each generation of it, the audits that were run and didn't block
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
@@ -38,7 +39,7 @@ from anabranch.ports.provider import Built
 from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
-CONTENT, REFRESHING = "content/", "refresh/"
+CONTENT, REFRESHING, AUDITED = "content/", "refresh/", "audited/"
 
 
 class Stage(StrEnum):
@@ -187,6 +188,12 @@ class State:
         found.update({location: first((), p.at) for location, p in rest.items() if p.stage is Stage.BUILT})
         return found
 
+    def audited(self, locations: Collection[str]) -> dict[str, dict[int, set[str]]]:
+        """By location and generation, what :func:`anabranch.domain.audit.audited_key` tells of the audits that it
+        has passed."""
+        cells = self.store.read([AUDITED + location for location in locations])
+        return {k.removeprefix(AUDITED): decode_audited(v) for k, v in cells.items()}
+
     # -- journals --------------------------------------------------------------------------------------------------
     def open_plans(self) -> dict[PlanId, OpenPlan]:
         found = (OpenPlan.decode(data) for data in self.store.scan(OPEN).values())
@@ -228,6 +235,16 @@ class State:
                 return False
             if self.store.swap({k: seen.get(k) for k in keys}, write, durable=durable):
                 return True
+
+
+def encode_audited(passed: Mapping[int, Collection[str]]) -> bytes:
+    """An ``audited/`` cell."""
+    return canonical({str(n): sorted(keys) for n, keys in passed.items()})
+
+
+def decode_audited(data: bytes) -> dict[int, set[str]]:
+    """The inverse of :func:`encode_audited`."""
+    return {int(n): set(keys) for n, keys in json.loads(data).items()}
 
 
 def line(plan: PlanId, step: StepId | None) -> str:

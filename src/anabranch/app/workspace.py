@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from anabranch.app import diff, events
-from anabranch.app.apply import Applied, Applier
+from anabranch.app.apply import Applied, Applier, Inputs
+from anabranch.app.auditing import EnvironmentAudit, Outcome
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.planning import Planning, Setting
@@ -16,7 +17,7 @@ from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
 from anabranch.domain.ids import CommitId
 from anabranch.domain.intervals import Span
-from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
+from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name, nearest
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.snapshot import Snapshot
@@ -333,6 +334,24 @@ class Workspace:
     def query(self, name: EnvironmentName, text: str, limit: int | None) -> Answer:
         """Runs a query on an environment; it can't write."""
         return self.tables.query(text, self.assets(name), limit)
+
+    def audit(
+        self,
+        name: EnvironmentName,
+        only: Collection[AssetName] = (),
+        tell: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> list[Outcome]:
+        """Runs all audits of an environment (or of ``only`` some assets) over what it shows now. Raises ``NotFound``."""
+        assets = self.assets(name)
+        for asset in only:
+            if asset not in assets:
+                near = nearest(asset, list(assets))
+                hint = f"did you mean {near}?" if near else f"anabranch env show {name}"
+                raise NotFound(f"{name} has no {asset}", hint=hint)
+        tree = self.state.commit(self.state.require(name).head).tree
+        chosen = [s for a, s in assets.items() if not only or a in only]
+        inputs = Inputs(self.state, tree)
+        return EnvironmentAudit(self.state, self._providers, inputs.of_audits, self._now()).run(chosen, tell)
 
     def assets(self, name: EnvironmentName) -> dict[AssetName, Snapshot]:
         """All that ``name`` has."""

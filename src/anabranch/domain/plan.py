@@ -99,6 +99,19 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class Audits:
+    """Run the audits of one snapshot that what stands at its location hasn't passed yet, before anything points there.
+    ``late``: over what the plan's refreshes made."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    needs: tuple[StepId, ...] = ()
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """Make one provider show the environment as the resulting tree says (or not at all, where it is dropped)."""
 
@@ -108,7 +121,7 @@ class Point:
     """After all builds."""
 
 
-Step = Build | Refresh | Return | Point
+Step = Build | Refresh | Return | Audits | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,10 @@ class Plan:
     def moving(self) -> tuple[Refresh | Return, ...]:
         """The steps that move the data of a location on, or back."""
         return (*self.refreshes, *self.returns)
+
+    @property
+    def audits(self) -> tuple[Audits, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Audits))
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from anabranch.domain.commit import Action, decode_environment, encode_environment
 from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Spans
-from anabranch.domain.plan import Build, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
+from anabranch.domain.plan import Audits, Build, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
 
 
 def encode(plan: Plan) -> bytes:
@@ -72,6 +72,8 @@ def _encode_step(step: Step) -> list[object]:
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
     if isinstance(step, Return):
         return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
+    if isinstance(step, Audits):
+        return ["audit", step.id, step.provider, step.asset, step.snapshot, list(step.needs), step.late]
     return ["point", step.id, step.provider, step.environment]
 
 
@@ -84,6 +86,9 @@ def _decode_step(raw: list[Any]) -> Step:
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
     if raw[0] == "return":
         return Return(*raw[1:])
+    if raw[0] == "audit":
+        _, identifier, provider, asset, snapshot, needs, late = raw
+        return Audits(identifier, provider, asset, snapshot, tuple(needs), late)
     return Point(*raw[1:])
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from anabranch.domain import audit as audits
+from anabranch.domain.audit import Audit
 from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
 from anabranch.domain.names import AssetName
 
@@ -123,12 +125,15 @@ class Snapshot:
     upstreams: Mapping[AssetName, Fingerprint] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     definition: Definition = field(default_factory=Definition, compare=False)
+    audits: tuple[Audit, ...] = ()
+    """What its rows have to pass before anything points at them; no part of the fingerprint."""
 
     @property
     def id(self) -> SnapshotId:
         """Derived from all but the definition: the same logic in another wording is the same snapshot."""
         said: list[object] = [self.asset, self.kind, self.provider, self.fingerprint, self.logic, self.location]
         said += [dict(self.upstreams), dict(self.properties)]
+        said += [[a.said() for a in self.audits]] if self.audits else []
         return SnapshotId(digest(b"snapshot" + canonical(said)))
 
     @property
@@ -162,6 +167,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "properties": dict(snapshot.properties),
             "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
             "template": [TEMPLATE_SCHEME, *d.template],
+            **({"audits": [audits.encode(a) for a in snapshot.audits]} if snapshot.audits else {}),
         }
     )
 
@@ -179,6 +185,7 @@ def decode(data: bytes) -> Snapshot:
         upstreams=raw["upstreams"],
         properties=raw["properties"],
         definition=Definition(**raw["definition"], template=_template(raw.get("template"))),
+        audits=tuple(audits.decode(a) for a in raw.get("audits", ())),
     )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+from anabranch.domain.audit import Audit
 from anabranch.domain.graph import Cycle, order
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
 from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, SeedSource, Snapshot
 from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
+from anabranch.loaders.audits import Auditing, calls
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
 from anabranch.sql.parsed import ParsedModel, Read
@@ -21,6 +23,7 @@ from anabranch.sql.version import SCHEME
 
 MODELS, SEEDS = "models", "seeds"
 RESERVED_SCHEMAS = frozenset(["information_schema", "pg_catalog"])
+NO_AUDITS = "an embedded model has no rows to audit: audit its readers"
 _TELL = 3
 """So many assets are named in a note; the rest is counted."""
 
@@ -35,10 +38,14 @@ class Assembly:
     seeds: Mapping[str, str]
     """Content hashes."""
     problems: Problems
+    audits: Auditing
     _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
     """What defines each asset, and where."""
     _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
     _disabled: dict[str, str] = field(default_factory=dict)
+    _seeded: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    """Model files of seeds."""
+    _audits: dict[AssetName, tuple[Audit, ...]] = field(default_factory=dict)
     _snapshots: dict[AssetName, Snapshot] = field(default_factory=dict)
 
     def assets(self) -> dict[AssetName, Snapshot]:
@@ -55,16 +62,22 @@ class Assembly:
         self.problems.stop()
         reads = {name: self._resolve(name) for name in self._queries}
         self.problems.stop()
+        self._add_audits()
+        self.problems.stop()
         for name in self._ordered(reads):
             if name in self._queries:
                 self._add_query(name, reads[name])
+        for name, found in self._audits.items():
+            self._snapshots[name] = replace(self._snapshots[name], audits=found)
         return {name: self._snapshots[name] for name in sorted(self._snapshots)}
 
     def notes(self) -> tuple[str, ...]:
         """What was passed over, each once, with the assets that say it."""
         saying: dict[str, list[str]] = {}
         for name in sorted(self._queries):
-            for note in self._queries[name][1].notes:
+            model = self._queries[name][1]
+            unaudited = (NO_AUDITS,) if model.kind is Kind.EMBEDDED and calls(model) else ()
+            for note in (*model.notes, *unaudited):
                 saying.setdefault(note, []).append(name)
         return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
 
@@ -89,6 +102,7 @@ class Assembly:
                 if file is not None:
                     claimed.add(file)
                     self._add_seed(name, file, model)
+                    self._seeded[name] = (path, model)
             else:
                 self._queries[name] = (path, model)
         return claimed
@@ -184,6 +198,26 @@ class Assembly:
                 message, hint = f"{name} reads {read.name}, which doesn't exist", self._suggest(name, read)
                 self.problems.add(UnknownUpstream(message, asset=name, where=where, hint=hint))
         return list(found)
+
+    def _add_audits(self) -> None:
+        """Of each model. What an audit reads besides its model is no upstream of it."""
+        models = {n: f for n, f in {**self._queries, **self._seeded}.items() if f[1].kind is not Kind.EMBEDDED}
+        self.audits.begin(models)
+        for name, (path, model) in sorted(models.items()):
+            found = self.audits.of(name, path, model)
+            for audit in found:
+                for read in audit.reads:
+                    if read not in self._defined:
+                        self._unknown_read(name, path, model, audit, read)
+            if found:
+                self._audits[name] = found
+
+    def _unknown_read(self, name: AssetName, path: str, model: ParsedModel, audit: Audit, read: AssetName) -> None:
+        call = next(c for c in calls(model) if c.name == audit.name)
+        near = nearest(read, list(self._defined))
+        hint = f"did you mean {near}?" if near else "declare it under sources: in anabranch.yaml"
+        message = f"the audit {audit.name} of {name} reads {read}, which doesn't exist"
+        self.problems.add(UnknownUpstream(message, asset=name, where=Where(self.root / path, *call.at), hint=hint))
 
     def _suggest(self, name: AssetName, read: Read) -> str:
         schema, last = read.name.split(".")[-2:]

@@ -1,4 +1,4 @@
-"""Projects of SQL files: ``models/**/*.sql`` and ``seeds/**/*.csv``.
+"""Projects of SQL files: ``models/**/*.sql``, ``seeds/**/*.csv`` and ``audits/**/*.sql``.
 
 A model is parsed once for each content; what is known from before comes from the cache, and then neither the files
 nor sqlglot are touched.
@@ -13,11 +13,13 @@ from pathlib import Path
 from anabranch.domain.ids import canonical, digest
 from anabranch.errors import ModelError
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
+from anabranch.loaders.audits import AUDITS, Auditing
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.files import Contents, scan
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
+from anabranch.sql.audits.calls import Definition, decode_file, encode_file
 from anabranch.sql.parsed import ParsedModel, decode, encode
 from anabranch.sql.version import parser_version
 
@@ -31,6 +33,7 @@ class _Seen:
     contents: Contents
     models: list[str]
     seeds: list[str]
+    audits: list[str]
 
 
 class NativeLoader:
@@ -69,9 +72,18 @@ class NativeLoader:
         models = self._parse(seen, problems)
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
-        assembly = Assembly(self._root, self._settings, models, seeds, problems)
-        self._last = Project(assembly.assets(), self._digest(seen), assembly.notes())
+        audits = self._auditing(self._parse_audits(seen, problems), problems)
+        assembly = Assembly(self._root, self._settings, models, seeds, problems, audits)
+        try:
+            assets = assembly.assets()
+        finally:
+            self._cache.learn(self._root, {}, (), audits.fresh)
+        self._last = Project(assets, self._digest(seen), assembly.notes())
         return self._last
+
+    def _auditing(self, files: Mapping[str, tuple[Definition, ...]], problems: Problems) -> Auditing:
+        said = self._settings
+        return Auditing(self._root, files, said.dialect, said.default_schema, self._salt, self._cache, problems)
 
     def _look(self, *, keep: bool) -> _Seen:
         models = scan(self._root, MODELS, ".sql")
@@ -79,7 +91,9 @@ class NativeLoader:
         contents = Contents(self._root, self._cache.files(self._root), self._cache.now)
         contents.look(models, keep=keep)
         contents.look(seeds, keep=False)
-        return _Seen(contents, sorted(models), sorted(seeds))
+        audits = scan(self._root, AUDITS, ".sql")
+        contents.look(audits, keep=keep)
+        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits))
 
     def _parse(self, seen: _Seen, problems: Problems) -> dict[str, ParsedModel]:
         """All models that are still there. What is parsed anew is kept even if other files are wrong."""
@@ -98,6 +112,33 @@ class NativeLoader:
             if model is not None:
                 found[path] = model
         self._learn(seen, fresh)
+        return found
+
+    def _parse_audits(self, seen: _Seen, problems: Problems) -> dict[str, tuple[Definition, ...]]:
+        """What the audit files define."""
+        hashes = seen.contents.hashes
+        keys = {path: digest(b"audits" + self._salt + hashes[path].encode()) for path in seen.audits if path in hashes}
+        known = self._cache.parsed(set(keys.values())) if keys else {}
+        found: dict[str, tuple[Definition, ...]] = {}
+        fresh: dict[str, str] = {}
+        for path, key in keys.items():
+            try:
+                found[path] = decode_file(known.get(key, ""))
+                continue
+            except ValueError:  # not known, or damaged
+                text = seen.contents.text(path)
+            if text is None:
+                continue
+            from anabranch.sql.audits.parse import parse_file  # loads sqlglot: only for what is new
+
+            try:
+                found[path] = parse_file(text, self._root / path, dialect=self._settings.dialect)
+            except ModelError as error:
+                problems.add(error)
+            else:
+                fresh[key] = encode_file(found[path])
+        if fresh:
+            self._cache.learn(self._root, {}, (), fresh)
         return found
 
     def _parse_one(self, seen: _Seen, path: str, fresh: dict[str, str]) -> ParsedModel | None:
@@ -121,12 +162,12 @@ class NativeLoader:
 
     def _digest(self, seen: _Seen) -> str:
         hashes = seen.contents.hashes
-        lines = [f"{path}\0{hashes[path]}" for path in (*seen.models, *seen.seeds) if path in hashes]
+        lines = [f"{path}\0{hashes[path]}" for path in (*seen.models, *seen.seeds, *seen.audits) if path in hashes]
         return digest("\n".join([self._version, *lines, ""]).encode() + self._settings.said())
 
     def _learn(self, seen: _Seen, fresh: Mapping[str, str]) -> None:
         contents = seen.contents
-        self._cache.learn(self._root, contents.news, contents.gone((f"{MODELS}/", f"{SEEDS}/")), fresh)
+        self._cache.learn(self._root, contents.news, contents.gone((f"{MODELS}/", f"{SEEDS}/", f"{AUDITS}/")), fresh)
 
 
 def _decoded(text: str | None) -> ParsedModel | None:

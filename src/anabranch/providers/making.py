@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from anabranch.domain.content import Content
 from anabranch.domain.ids import digest
@@ -20,6 +21,8 @@ from anabranch.providers.generations import name
 from anabranch.providers.standing import relation
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import fill
+
+NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +95,20 @@ class Maker:
             )
         return path, dict(seed.columns)
 
-    def query(self, span: Span | None) -> str:
-        """The query, with what it reads put in, and the moments of ``span`` where it names them."""
-        text = self._rendered()
+    def query(self, span: Span | None, instead: Mapping[AssetName, str] = NOTHING) -> str:
+        """The query, with what it reads put in, and the moments of ``span`` where it names them. ``instead``: what
+        stands for some of what it reads."""
+        text = self._rendered(instead)
         if not has_moments(text):
             return text
         begin, end = span or (0, self.work.now)
         return fill_moments(text, moment(begin), moment(end), moment(self.work.now))
 
-    def _rendered(self) -> str:
+    def _rendered(self, instead: Mapping[AssetName, str]) -> str:
         inlined = {a for a in self.inputs if self._is_inlined(a)}
         reading = {a: name(self.session, relation(s.location)) for a, s in self.inputs.items() if a not in inlined}
         reading |= staged_inputs(self.session, self.inputs, self.staged)
+        reading |= instead
         needed = [self.snapshot.definition, *(self.inputs[a].definition for a in inlined)]
         if all(d.template for d in needed):
             return self._filled(self.snapshot.definition, reading)

@@ -1,4 +1,4 @@
-"""A model file: an optional header, then one query."""
+"""A model file: an optional header, one query, and the audits that are defined with it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sqlglot import Token
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import DATA_SETTINGS, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
+from anabranch.sql.audits.calls import Definition
+from anabranch.sql.audits.parse import is_definition, parse_definitions
 from anabranch.sql.canonical import logic
 from anabranch.sql.guard import check_start, check_tree
 from anabranch.sql.header import take
@@ -49,22 +51,26 @@ def parse_model(text: str, path: Path, *, dialect: str, default_schema: str, ass
     source = Source(text, dialect, path, meaning.name or asset)
     statements = split(rest)
     if meaning.kind is Kind.SEED:
-        return _seed(source, meaning, statements)
+        begin = 1 if statements and not is_definition(source, statements[0]) else 0
+        return _seed(source, meaning, statements[:begin], parse_definitions(source, statements[begin:]))
     if not statements:
         message = "the header is followed by no query" if found is not None else "the file holds no query"
         raise source.error(ModelError, message, hint="write one SELECT, or delete the file")
     _check_macros(source, statements[0])
     check_start(source, statements[0], ModelError)
-    if len(statements) > 1:
+    if len(statements) > 1 and not is_definition(source, statements[1]):
         message, hint = "a second statement begins here; a model is one query", "make it a model of its own"
         token = statements[1][0]
         raise source.error(ModelError, message, token.start, token.end + 1, hint)
     statement = parse(source, statements[0])
     check_tree(statement, ModelError)
-    return _model(statement, meaning, default_schema, _header_end(tokens, rest))
+    definitions = parse_definitions(source, statements[1:])
+    return _model(statement, meaning, default_schema, _header_end(tokens, rest), definitions)
 
 
-def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: int) -> ParsedModel:
+def _model(
+    statement: Statement, meaning: Meaning, default_schema: str, begin: int, definitions: tuple[Definition, ...]
+) -> ParsedModel:
     source = statement.source
     found = find_reads(statement)
     names = [r.asset(default_schema) for r in found.reads]
@@ -84,6 +90,8 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
         name_at=meaning.name_at,
+        audits=meaning.audits,
+        audit_definitions=definitions,
     )
 
 
@@ -104,7 +112,12 @@ def _read(source: Source, name: str, start: int, end: int, bare: bool) -> Read:
     return Read(name, line, column, end - start, bare)
 
 
-def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]]) -> ParsedModel:
+def _seed(
+    source: Source,
+    meaning: Meaning,
+    statements: Sequence[Sequence[Token]],
+    definitions: tuple[Definition, ...],
+) -> ParsedModel:
     if statements:
         token = statements[0][0]
         message, hint = "a seed's rows come from its file, not from a query", "drop the query, or the kind"
@@ -121,6 +134,8 @@ def _seed(source: Source, meaning: Meaning, statements: Sequence[Sequence[Token]
         seed=meaning.seed,
         enabled=meaning.enabled,
         name_at=meaning.name_at,
+        audits=meaning.audits,
+        audit_definitions=definitions,
     )
 
 

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import Kind
+from anabranch.sql.audits.calls import (
+    Call,
+    Definition,
+    decode_calls,
+    decode_definitions,
+    encode_calls,
+    encode_definitions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,9 @@ class ParsedModel:
     enabled: bool = True
     name_at: tuple[int, int, int] = (1, 1, 1)
     """Line, column and length of the declared name."""
+    audits: tuple[Call, ...] = ()
+    audit_definitions: tuple[Definition, ...] = ()
+    """Those that follow the query."""
 
 
 def encode(model: ParsedModel) -> str:
@@ -78,6 +89,8 @@ def encode(model: ParsedModel) -> str:
             (seed.path, dict(seed.columns), seed.line, seed.column, seed.length) if seed else None,
             model.enabled,
             model.name_at,
+            encode_calls(model.audits),
+            encode_definitions(model.audit_definitions),
         ],
         ensure_ascii=False,
         separators=(",", ":"),
@@ -91,7 +104,7 @@ def decode(text: str) -> ParsedModel:
         ValueError: not what :func:`encode` writes.
     """
     try:
-        fields = json.loads(text)
+        *fields, calls, definitions = json.loads(text)
         name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at = fields
         return ParsedModel(
             name=name,
@@ -106,6 +119,8 @@ def decode(text: str) -> ParsedModel:
             seed=SeedFile(*seed) if seed else None,
             enabled=enabled,
             name_at=tuple(name_at),
+            audits=decode_calls(calls),
+            audit_definitions=decode_definitions(definitions),
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not a parsed model: {error}") from error

@@ -14,6 +14,8 @@ from sqlglot import Token
 from anabranch.domain.names import nearest
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import ModelError, SqlSyntaxError
+from anabranch.sql.audits.calls import Call
+from anabranch.sql.audits.parse import parse_calls
 from anabranch.sql.header import Property
 from anabranch.sql.kinds import understand_kind, understand_schedule, wrong
 from anabranch.sql.parsed import SeedFile
@@ -22,10 +24,9 @@ from anabranch.sql.words import word_set
 
 USED = (
     "name", "kind", "description", "owner", "grain", "grains", "tags", "dialect", "enabled", "depends_on", "stamp",
-    "cron", "start", "end", "interval_unit", "partitioned_by",
+    "cron", "start", "end", "interval_unit", "partitioned_by", "audits",
 )  # fmt: skip
 NOTED = {
-    "audits": "audits aren't run yet",
     "columns": "types declared in columns (…) aren't enforced",
     "gateway": "gateway isn't used: a project has one warehouse",
     "grants": "grants aren't set",
@@ -59,6 +60,7 @@ class Meaning:
     enabled: bool = True
     stamp: str = ""
     depends_on: list[tuple[str, Sequence[Token]]] = field(default_factory=list)
+    audits: tuple[Call, ...] = ()
 
 
 def understand(found: Sequence[Property], source: Source) -> Meaning:
@@ -136,6 +138,8 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
                 raise wrong(source, each, message, f"write it for {source.dialect}, and drop dialect")
         case "enabled":
             meaning.enabled = each.flag()
+        case "audits":
+            meaning.audits = parse_calls(each)
         case "stamp":
             meaning.stamp = each.text()
         case "cron" | "start" | "end" | "interval_unit":
