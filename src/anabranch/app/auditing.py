@@ -198,7 +198,7 @@ class EnvironmentAudit:
             tell(outcome)
 
         in_order(
-            {step: () for step in wanted},
+            dict.fromkeys(wanted, ()),
             do,
             workers=max((p.workers for p in self.providers.values()), default=1),
             broke=lambda step, error: None,

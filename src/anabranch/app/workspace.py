@@ -341,7 +341,7 @@ class Workspace:
         only: Collection[AssetName] = (),
         tell: Callable[[Outcome], None] = lambda outcome: None,
     ) -> list[Outcome]:
-        """Runs all audits of an environment (or of ``only`` some assets) over what it shows now. Raises ``NotFound``."""
+        """Runs the audits of an environment, all or those of ``only``, over what it shows now. Raises ``NotFound``."""
         assets = self.assets(name)
         for asset in only:
             if asset not in assets:

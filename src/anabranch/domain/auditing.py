@@ -37,17 +37,25 @@ def with_audits(
         late = any(isinstance(s, Refresh) for s in before)
         found.append(replace(each, needs=tuple(s.id for s in before), late=late))
     needs: dict[StepId, tuple[StepId, ...]] = {s.id: s.needs for s in (*making.values(), *found)}
+    readers = _readers(making.values(), after) if found else {}
     for each in found:
-        made = making.get(each.asset)
-        if made is None:
-            continue
-        for reader in making.values():
+        for reader in readers.get(each.asset, ()):
             same_round = isinstance(reader, Refresh) == each.late
-            if same_round and made.id in needs[reader.id] and not _waits(each.id, reader.id, needs):
+            if same_round and not _waits(each.id, reader.id, needs):
                 needs[reader.id] = (*needs[reader.id], each.id)
     ordered = [replace(s, needs=needs[s.id]) if isinstance(s, Build | Refresh) else s for s in steps]
     at = next((n for n, s in enumerate(ordered) if not isinstance(s, Build | Refresh)), len(ordered))
     return (*ordered[:at], *found, *ordered[at:])
+
+
+def _readers(making: Iterable[Build | Refresh], after: Lookup) -> dict[AssetName, list[Build | Refresh]]:
+    """By asset, the steps that make something of it."""
+    found: dict[AssetName, list[Build | Refresh]] = {}
+    for step in making:
+        snapshot = after(step.asset)
+        for asset in sorted(reached(snapshot.upstreams, after)) if snapshot is not None else ():
+            found.setdefault(asset, []).append(step)
+    return found
 
 
 def reached(names: Collection[AssetName], after: Lookup) -> set[AssetName]:

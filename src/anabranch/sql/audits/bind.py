@@ -1,7 +1,8 @@
-"""From a call and what it calls to an audit whose query can be run: arguments are put in, and what it reads is found."""
+"""From a call and what it calls to an audit that can be run: arguments are put in, and what it reads is found."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from anabranch.sql.rewrite import make_template
 from anabranch.sql.syntax import Source, parse, split, tokenize
 
 THIS_MODEL = "this_model"
+_NAME = re.compile(r'(\w+|"[^"]+")(\.(\w+|"[^"]+")){0,2}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def _check(call: Call, model: Model, built_in: BuiltIn) -> None:
             raise model.error(argument.at, f"{name} of {call.name} takes one value, not {len(argument.items)}")
         if takes is Takes.FLAG and argument.items[0].text.lower() not in ("true", "false"):
             raise model.error(argument.at, f"{name} is true or false, not {argument.text()}")
+        if takes is Takes.TABLE and (argument.listed or not _NAME.fullmatch(argument.items[0].text)):
+            raise model.error(argument.at, f"{name} takes a model's name, not {argument.text()}")
         if takes in (Takes.COLUMN, Takes.COLUMNS):
             for item in argument.items:
                 if name in OWN_COLUMNS.get(call.name.removesuffix(NON_BLOCKING), ()):
@@ -218,7 +222,11 @@ def _audit(call: Call, model: Model, source: Source, blocking: bool) -> Audit:
     statements = split(tokenize(source))
     if not statements:
         raise source.error(ModelError, f"the audit {call.name} holds no query", hint="write one SELECT")
-    check_start(source, statements[0], ModelError)
+    try:
+        check_start(source, statements[0], ModelError)
+    except ModelError as error:
+        message, hint = error.message.replace("a model", "an audit"), "write one SELECT that returns what is wrong"
+        raise type(error)(message, asset=error.asset, where=error.where, hint=hint) from error
     if len(statements) > 1:
         token = statements[1][0]
         raise source.error(ModelError, "a second statement begins here; an audit is one query", token.start)
