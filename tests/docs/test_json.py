@@ -91,6 +91,7 @@ class Shop:
 
 CHANGE = "apply, promote, undo, restore, env create, env drop"
 FULL = MODELS["models/marts/orders.sql"]
+AUDIT = "kind FULL, audits (accepted_range_non_blocking(column := amount, max_v := 15))"
 
 
 def _all_of_it(shop: Shop) -> None:
@@ -103,6 +104,9 @@ def _all_of_it(shop: Shop) -> None:
     shop.run("status", "status", "feature")
     shop.run(CHANGE, "apply", "feature")
     shop.run("diff", "diff", "feature", "--rows")
+    shop.write(orders, FULL.replace("kind FULL", AUDIT))
+    shop.run(CHANGE, "apply", "audited")
+    shop.run("audit", "audit", "audited")
     shop.write(orders, FULL.replace("amount from", "amount * 3 as amount from"))
     shop.run(CHANGE, "apply", "other")
     shop.run("dry", "promote", "feature", "--dry-run")
