@@ -31,8 +31,8 @@ class Rig:
             self.engine, root=root, trunk=EnvironmentName("prod"), default_schema="main", workers=1
         )
         self.execute("CREATE SCHEMA raw", "CREATE TABLE raw.x (id INTEGER, day DATE)")
-        settings = {"sources": {RAW: SourceSettings()}, "dialect": "duckdb", "default_schema": "main"}
-        self.assets = loader(root, {**FILES, **files}, provider="models", **settings).load().assets
+        sources = {RAW: SourceSettings()}
+        self.assets = loader(root, {**FILES, **files}, provider="models", sources=sources).load().assets
 
     def execute(self, *statements: str) -> None:
         with self.engine.session() as session:
