@@ -45,12 +45,14 @@ Commands:
   status   Show where things stand.
   plan     Show what apply would do, and why.
   apply    Make an environment what the files say.
+  run      Bring an environment's data up to date.
   diff     Show how an environment differs from another.
   promote  Point an environment at what was built and tested in another.
   undo     Take the last change back.
   restore  Bring back an earlier state.
   log      Show an environment's history.
   sql      Query an environment by logical names.
+  audit    Run the audits of an environment's rows.
   test     Run the unit tests of models, or make one.
   env      List, create, show and drop environments.
   resume   Go on with what was interrupted.
@@ -82,17 +84,17 @@ KEYS = {
     },
     "plan": {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
-        "notes",
+        "notes", "audits",
     },
-    "apply": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
+    "apply": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
     "diff --rows": {"environment", "head", "other", "other_head", "same", "assets"},
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",
         "assets", "differs_from_trunk",
     },
-    "promote --yes": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
-    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "moved", "seconds", "plan"},
+    "promote --yes": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
+    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
     "gc --dry-run": {
         "dry_run", "environments", "locations", "rows", "objects", "unknown", "bytes_before", "bytes_after",
     },
