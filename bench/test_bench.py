@@ -17,6 +17,7 @@ import machine
 import measure
 import pytest
 import report
+import rows
 import run
 import targets
 import tools
@@ -263,3 +264,32 @@ def test_report_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     assert run.main(["--report-only", "--no-peers", "--home", str(tmp_path), "--out", str(page)]) == 0
     assert "not measured" in page.read_text()
+
+
+def test_a_report_keeps_what_was_measured_of_rows(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    part = f"{rows.TITLE}\n\n| a | b |\n\n"
+    write = ["--report-only", "--no-peers", "--home", str(tmp_path), "--out", str(page)]
+    assert run.main(write) == 0
+    plain = page.read_text()
+    assert (rows.section(plain), rows.carry("", plain)) == ("", plain)
+    page.write_text(rows.carry(part, plain))
+    assert rows.section(page.read_text()) == part
+    assert page.read_text() == plain.replace("## Machine and versions", f"{part}## Machine and versions")
+    assert run.main(write) == 0
+    assert rows.section(page.read_text()) == part
+    assert rows.carry(part.replace("| a |", "| c |"), page.read_text()).count(rows.TITLE) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "keyed"),
+    [
+        ("~ marts.orders   20,000 rows, 2 added, 2 removed, 220 changed by key\n", True),
+        ('{"assets": [{"rows": {"added": 2, "removed": 2, "changed": 220}}]}\n', True),
+        ("~ marts.keyless   20,000 rows, 222 added, 222 removed\n", False),
+    ],
+)
+def test_an_answer_about_rows_is_checked(said: str, keyed: bool) -> None:
+    rows._check(said, 20_000, keyed=keyed)
+    with pytest.raises(measure.MeasureError):
+        rows._check(said.replace("2", "3"), 20_000, keyed=keyed)

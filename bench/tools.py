@@ -105,6 +105,7 @@ def anabranch(programs: Path | None = None) -> Tool:
             Step.ENV_NEW: 0,
             Step.LEAF_APPLY: 1,
             Step.PROMOTE: 0,
+            Step.ROOT_APPLY: 1,
             Step.COMMENT_APPLY: 0,
             Step.UNDO: 0,
         },

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,8 @@ def open_workspace(
         now=lambda: datetime.now(UTC),
         explain=_explain,
         listen=listen,
+        changed=partial(git.changed_since, root),
+        hooks=found.hooks,
     )
 
 
@@ -111,6 +114,8 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         sources={n: SourceSettings(s.columns, s.description, s.where) for n, s in found.sources.items()},
         seeds={n: SeedSettings(s.columns, s.key, s.where) for n, s in found.seeds.items()},
         salt=engine.name,
+        variables=found.variables,
+        overrides={str(name): values for name, values in found.overrides.items()},
     )
     return NativeLoader(found.root, native, ParseCache(found.root / FOLDER / "cache.db"))
 

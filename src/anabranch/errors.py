@@ -12,6 +12,7 @@
     │   │   ├── DuplicateAsset
     │   │   └── DependencyCycle
     │   ├── UnitTestError       a unit test that can't be read, or can't be run as it stands
+    │   ├── SelectionError      a selector that can't be read, or that names what isn't there
     │   └── NotFound            an environment, commit or asset that isn't there
     ├── Refused                 correct, but not allowed as things stand (protected, exists, busy)
     ├── MovedOn                 somebody else was faster
@@ -26,6 +27,7 @@
     │   └── StatementFailed
     ├── BuildFailed             one or more assets could not be built
     ├── AuditFailed             an asset was built, and its rows fail an audit
+    ├── HookFailed              a statement of before_all or after_all
     └── OutcomeUnknown          a step may or may not have been carried out
 
 Each says what happened, to which asset, where in the file, and what to do next. Only the command line maps them to
@@ -116,6 +118,10 @@ class UnitTestError(ProjectError):
     """A unit test that can't be read, or can't be run as it stands."""
 
 
+class SelectionError(ProjectError):
+    """A selector that can't be read, or that names what isn't there. The message shows it, with the place marked."""
+
+
 class NotFound(ProjectError):
     """An environment, commit or asset that isn't there."""
 
@@ -196,6 +202,10 @@ class AuditFailed(AnabranchError):
     ) -> None:
         super().__init__(message, asset=asset, where=where, hint=hint)
         self.findings = tuple(findings)
+
+
+class HookFailed(AnabranchError):
+    """A statement of before_all or after_all was refused."""
 
 
 class OutcomeUnknown(AnabranchError):

@@ -13,6 +13,7 @@ from anabranch.app.auditing import Auditor
 from anabranch.domain.audit import Audit
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Audits, Build, Verb
+from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AuditFailed, BuildFailed
 from anabranch.ports.loader import Project
@@ -36,8 +37,8 @@ class Audited(MemoryLoader):
 
     audits: Mapping[str, tuple[Audit, ...]] = {}
 
-    def load(self) -> Project:
-        found = super().load()
+    def load(self, environment: str = "") -> Project:
+        found = super().load(environment)
         said = {a: _with(s, self.audits.get(a, ())) for a, s in found.assets.items()}
         return Project(said, f"{found.digest}{self.audits}", found.notes)
 
@@ -310,7 +311,7 @@ def test_an_audited_environment_is_looked_at_as_it_is(site: Site) -> None:
     log = Log("one", "soft")
     found = process(site, audits, hook=log).w.audit(PROD)
     assert [(o.asset, o.failed) for o in found] == [("s.a", True), ("s.z", False)]
-    assert process(site, audits, hook=log).w.audit(PROD, [AssetName("s.z")])[0].findings[0].count == 1
+    assert process(site, audits, hook=log).w.audit(PROD, Selection(("s.z",)))[0].findings[0].count == 1
     site.check()
 
 

@@ -397,13 +397,13 @@ def test_what_a_plan_would_merge_with_may_be_cleaned_up_meanwhile(site: Site, bo
     bob.promote(FEATURE)
 
     class Late(MemoryProvider):
-        def prepare(self, environment: EnvironmentName, decide: Decide, swaps: Any = ()) -> Any:
+        def prepare(self, environment: EnvironmentName, decide: Decide, swaps: Any = (), takeovers: Any = ()) -> Any:
             if not slept:
                 slept.append(True)
                 dan.apply(PROD)
                 bob.drop(FEATURE)
                 dan.gc()
-            return super().prepare(environment, decide, swaps)
+            return super().prepare(environment, decide, swaps, takeovers)
 
     slept: list[bool] = []
     late = site.process(CEMS, author="cem", providers={"memory": Late(site.world)})

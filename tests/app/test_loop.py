@@ -9,8 +9,10 @@ from tests.support.site import FEATURE, OTHER, PROD, Process, Site, expected
 from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Reason, Verb
+from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Kind
-from anabranch.errors import ModelError, NotFound, Refused
+from anabranch.errors import ModelError, NotFound, Refused, SelectionError
+from anabranch.ports.rows import RowOptions
 
 MODELS = {
     "raw.u": SOURCE,
@@ -423,7 +425,7 @@ def test_status_diff_and_log(site: Site, ann: Process):
     status = bob.w.status(FEATURE)
     assert (status.plan.is_empty, status.ahead, status.inspection.drifts) == (True, 3, ())
     assert (status.interrupted, status.running) == ((), ())
-    found = bob.w.diff(FEATURE, PROD, rows=True)
+    found = bob.w.diff(FEATURE, PROD, rows=RowOptions())
     assert {a.asset: (a.before is None, a.after is None) for a in found.assets} == {
         "s.b": (False, False),
         "s.v": (False, False),
@@ -431,6 +433,11 @@ def test_status_diff_and_log(site: Site, ann: Process):
     }
     assert found.same == 4
     assert [a.rows.changed if a.rows else None for a in found.assets] == [1, None, 1]
+    some = bob.w.diff(FEATURE, PROD, selection=Selection(("s.b", "s.z")))
+    assert ([a.asset for a in some.assets], some.same, some.options) == (["s.b"], 1, None)
+    with pytest.raises(SelectionError, match=r"s\.bb") as raised:
+        bob.w.diff(FEATURE, PROD, selection=Selection(("s.b", "s.bb")))
+    assert raised.value.hint == "did you mean s.b?"
     assert [(e.commit.environment, e.changed) for e in bob.w.log(FEATURE, 10)] == [(FEATURE, 3), (PROD, 6)]
     assert len(bob.w.log(FEATURE, 1)) == 1
     assert bob.w.query(FEATURE, "s.new", None).rows == ((expected(CHANGED)[AssetName("s.new")],),)

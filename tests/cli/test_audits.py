@@ -4,6 +4,11 @@ import pytest
 from inline_snapshot import snapshot
 
 HEADER = "MODEL (name marts.revenue, kind FULL, grain name"
+TOP = """\
+MODEL (name marts.top, kind FULL, audits (big(least := 1)));
+
+SELECT name, revenue FROM marts.revenue ORDER BY revenue DESC
+"""
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def test_a_warning_is_shown_and_the_environment_moves(audited, anabranch):
             "    ! big(least := 70): 1 row",
             "        name    revenue",
             "        Italy   68.0",
-            "  ✓ 1 view repointed <time>",
+            "  ✓ 0 views repointed <time>",
         ]
     )
     again = anabranch("apply", "--yes", "--json")
@@ -116,8 +121,8 @@ def test_all_audits_of_an_environment(audited, anabranch):
     ((first, second),) = [o["findings"] for o in said.json["audits"]]
     assert (first["audit"], first["count"], first["blocking"]) == ("big", 3, True)
     assert not second["passed"]
-    assert anabranch("audit", "prod", "--model", "marts.top").out == "there are no audits yet\n"
-    wrong = anabranch("audit", "prod", "--model", "marts.revenu")
+    assert anabranch("audit", "prod", "--select", "marts.top").out == "there are no audits yet\n"
+    wrong = anabranch("audit", "prod", "--select", "marts.revenu")
     assert (wrong.code, "did you mean marts.revenue?" in wrong.err) == (2, True)
 
 
@@ -137,3 +142,26 @@ def test_a_mistake_is_told_before_anything_is_built(audited, anabranch):
     assert said.code == 2
     assert said.err.splitlines()[0].endswith("marts.revenue has no column nmae")
     assert "did you mean name?" in said.err
+
+
+def test_what_early_cutoff_keeps_is_audited_where_it_stands(audited, anabranch):
+    """A rebuilt model holds what it held: its reader's table stays, and passes its audits there, once each."""
+    call(audited, "big(least := 1)")
+    audited.write("models/marts/top.sql", TOP)
+    audited.write("models/marts/shown.sql", "MODEL (name marts.shown, kind VIEW);\nSELECT name FROM marts.top\n")
+    assert anabranch("apply", "--yes").code == 0
+
+    rewritten = (audited.root / "models/marts/revenue.sql").read_text()
+    audited.write("models/marts/revenue.sql", rewritten.replace("GROUP BY", "WHERE v.amount > -1\nGROUP BY"))
+    same = anabranch("apply", "--yes", "--json").json
+    assert (same["built"], same["kept"]) == (["marts.revenue", "marts.shown"], ["marts.top"])
+    assert [(a["asset"], a["audit"]) for a in same["audits"]] == [("marts.revenue", "big")], "top's has passed there"
+    assert anabranch("sql", "select count(*) as n from marts.shown", "--json").json["rows"] == [[3]]
+
+    rewritten = (audited.root / "models/marts/revenue.sql").read_text()
+    audited.write("models/marts/revenue.sql", rewritten.replace("> -1", "> -2"))
+    audited.write("models/marts/top.sql", TOP.replace("least := 1)", "least := 71)"))
+    with audited.unchanged():
+        said = anabranch("apply", "--yes", "--json")
+    assert said.code == 1
+    assert "marts.top fails big(least := 71)" in said.err + said.out

@@ -171,11 +171,11 @@ Nothing was changed.
 
 
 def test_a_kind_that_comes_later(applied, refused):
-    applied.replace("models/marts/top.sql", "kind FULL", "kind INCREMENTAL_BY_TIME_RANGE (time_column day)")
+    applied.replace("models/marts/top.sql", "kind FULL", "kind MANAGED")
     assert refused() == snapshot("""\
-✗ models/marts/top.sql:1:29  kind INCREMENTAL_BY_TIME_RANGE isn't supported yet
-    1 │ MODEL (name marts.top, kind INCREMENTAL_BY_TIME_RANGE (time_column day));
-      │                             ~~~~~~~~~~~~~~~~~~~~~~~~~ FULL builds the same rows, all of them each time
+✗ models/marts/top.sql:1:29  kind MANAGED isn't supported yet
+    1 │ MODEL (name marts.top, kind MANAGED);
+      │                             ~~~~~~~ FULL builds the same rows
 Nothing was changed.
 """)
 

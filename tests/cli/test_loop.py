@@ -71,7 +71,10 @@ next: anabranch diff · anabranch promote
 next: anabranch diff --rows
 """)
     assert shop.plain(anabranch("diff", "--rows").out) == snapshot("""\
-~ marts.top                       2 rows, +1   (no key is declared (grain), so rows are compared by count)
+~ marts.top                       2 rows, 1 added, 0 removed
+    note: no key is declared (grain) or named (--key), so rows are compared as wholes
+       name
+    +  France
 1 asset differs from prod @ <commit>, 5 are the same
 """)
     assert anabranch("diff", "--exit-code").code == 1

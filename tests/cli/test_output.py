@@ -45,6 +45,7 @@ Commands:
   status   Show where things stand.
   plan     Show what apply would do, and why.
   apply    Make an environment what the files say.
+  adopt    Take tables over that another tool made.
   run      Bring an environment's data up to date.
   diff     Show how an environment differs from another.
   promote  Point an environment at what was built and tested in another.
@@ -86,15 +87,15 @@ KEYS = {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
         "notes", "audits",
     },
-    "apply": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
-    "diff --rows": {"environment", "head", "other", "other_head", "same", "assets"},
+    "apply": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
+    "diff --rows": {"environment", "head", "other", "other_head", "where", "tolerance", "same", "assets"},
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",
         "assets", "differs_from_trunk",
     },
-    "promote --yes": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
-    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "audits", "moved", "seconds", "plan"},
+    "promote --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
+    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
     "gc --dry-run": {
         "dry_run", "environments", "locations", "rows", "objects", "unknown", "bytes_before", "bytes_after",
     },
@@ -121,7 +122,7 @@ def test_every_command_answers_as_json(applied, anabranch):
     log = anabranch("log", "prod", "--json").json
     assert [e["action"] for e in log] == ["undo", "promote", "apply"]
     assert set(log[0]) == snapshot(
-        {"action", "at", "author", "changed", "commit", "environment", "message", "parents", "restores"}
+        {"action", "at", "author", "changed", "commit", "environment", "message", "parents", "refreshed", "restores"}
     )
     said = anabranch("env", "drop", "feature", "--json")
     assert said.json["commit"] is None
@@ -158,7 +159,7 @@ def test_a_conflict(applied, anabranch):
         assert applied.plain(said.err).replace("Ada at", "Ada at").split(" UTC")[1] == snapshot("""\
 
   ✗ marts.top   both sides changed it
-      base <commit>   yours <commit>   there e2cd514
+      base <commit>   yours <commit>   there 8054664
   next: bring prod's code in, then rehearse again: git merge main && anabranch apply --merged && anabranch promote
 Nothing was changed.
 """)
@@ -325,7 +326,7 @@ Nothing was changed.
 ✗ Binder Error: Referenced column "nam" not found in FROM clause!
   Candidate bindings: "name"
   \n\
-  LINE 1: select nam from "anabranch__marts"."top__0f4b3b338c6a" AS "top"
+  LINE 1: select nam from "anabranch__marts"."top__734137dc1f4e" AS "top"
                  ^
 """,
                 ),

@@ -131,3 +131,55 @@ def test_no_project_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         find_root(tmp_path)
     assert caught.value.hint == "make one: anabranch init"
+
+
+def test_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "north")
+    found = load(
+        write(
+            tmp_path,
+            "project: x\n"
+            "variables: {Size: 4, rate: 0.5, on: true, 'no': null, text: '4', names: [a, 1], region: '${REGION}', day: 2024-01-01}\n"
+            "environments: {variables: {dev: {size: 1}}}\n",
+        )
+    )
+    assert found.variables == {
+        "size": 4,
+        "rate": 0.5,
+        "on": True,
+        "no": None,
+        "text": "4",
+        "names": ["a", 1],
+        "region": "north",
+        "day": "2024-01-01",
+    }
+    assert found.overrides == {"dev": {"size": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line", "hint"),
+    [
+        ("variables:\n  a-b: 1\n", "a-b can't be a variable's name", 3, "use letters, digits and underscores"),
+        ("variables: {start_ds: 1}\n", "@start_ds is a variable that every model has", 2, "choose another name"),
+        ("variables: {a: 1, A: 2}\n", "A is there twice: case doesn't matter", 2, "keep one of them"),
+        (
+            "variables: {a: {b: 1}}\n",
+            "variables.a must be a single value or a list",
+            2,
+            "give each of its values a name of its own",
+        ),
+        ("variables: {a: .inf}\n", "variables.a must be a finite number, not .inf", 2, None),
+        (
+            "variables: {size: 1}\nenvironments: {variables: {dev: {sise: 1}}}\n",
+            "there is no variable sise",
+            3,
+            "did you mean size?",
+        ),
+    ],
+)
+def test_variables_that_are_wrong(tmp_path: Path, text: str, message: str, line: int, hint: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"project: x\n{text}"))
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+    assert caught.value.where is not None
+    assert caught.value.where.line == line

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, codes, page, rows, sections
 from anabranch.cli import failures
 from anabranch.cli.main import cli
 
-MAPS = ("counts", "locations", "assets[].rows.columns", "inputs")
+MAPS = ("counts", "locations", "inputs")
 """Whose keys are data."""
 TESTS = """\
 fails: {model: marts.total, inputs: {marts.orders: [{amount: 1}]}, outputs: {query: [{total: 2}]}}
@@ -24,7 +24,7 @@ wrong: {model: marts.total, inputs: {marts.orders: [{amuont: 1}]}, outputs: {que
 SECTIONS = sections(page("docs/json.md"))
 
 MODELS = {
-    "models/marts/orders.sql": "MODEL (name marts.orders, kind FULL, grain id);\nselect id, amount from seeds.orders\n",
+    "models/marts/orders.sql": "MODEL (name marts.orders, kind FULL, grain id);\nselect id, 'x' as sort, amount from seeds.orders\n",
     "models/marts/total.sql": "MODEL (name marts.total, kind VIEW);\nselect sum(amount) as total from marts.orders\n",
     "seeds/orders.csv": "id,amount\n1,10\n2,20\n3,30\n",
     "anabranch.yaml": "project: shop\nwarehouse: {database: shop.duckdb}\n",
@@ -89,7 +89,7 @@ class Shop:
         assert done.returncode < 0, done.stdout + done.stderr
 
 
-CHANGE = "apply, promote, undo, restore, env create, env drop"
+CHANGE = "apply, adopt, promote, undo, restore, env create, env drop"
 FULL = MODELS["models/marts/orders.sql"]
 AUDIT = "kind FULL, audits (accepted_range_non_blocking(column := amount, max_v := 15))"
 
@@ -104,6 +104,9 @@ def _all_of_it(shop: Shop) -> None:
     shop.run("status", "status", "feature")
     shop.run(CHANGE, "apply", "feature")
     shop.run("diff", "diff", "feature", "--rows")
+    shop.run("diff", "diff", "feature", "--select", "marts.orders", "--where", "id > 1", "--tolerance", "0.1")
+    shop.run("diff", "diff", "feature", "--select", "marts.orders", "--key", "amount")
+    shop.run("diff", "diff", "feature", "--select", "marts.orders", "--key", "sort")
     shop.write(orders, FULL.replace("kind FULL", AUDIT))
     shop.run(CHANGE, "apply", "audited")
     shop.run("audit", "audit", "audited")

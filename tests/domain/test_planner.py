@@ -79,6 +79,44 @@ def test_what_reads_a_change_says_which_and_through_what():
     assert case.decide().keys() == {"s.a", "s.b", "s.c", "s.d"}
 
 
+BY_COLUMN = {
+    "s.a": Model(columns={"x": "1", "y": "1", "z": "1", "w": "1"}),
+    "s.b": Model(reads=("s.a",), uses={"s.a": ("x",)}, columns={"n": "1"}),
+    "s.c": Model(reads=("s.b",), uses={"s.b": ("n",)}),
+    "s.d": Model(reads=("s.a",), uses={"s.a": ("x", "y", "z")}),
+}
+
+
+def test_a_column_that_changed_is_named():
+    case = Case(BY_COLUMN, {**BY_COLUMN, "s.a": Model(columns={"x": "2", "y": "1", "z": "1", "w": "1"})})
+    assert case.told("s.b") == (Verb.BUILD, Reason.UPSTREAM_CHANGED, "reads x of s.a")
+    assert case.told("s.c") == (Verb.BUILD, Reason.UPSTREAM_CHANGED, "reads n through s.b")
+    assert case.told("s.d") == (Verb.BUILD, Reason.UPSTREAM_CHANGED, "reads x of s.a")
+
+
+def test_of_many_columns_that_changed_two_are_named():
+    case = Case(BY_COLUMN, {**BY_COLUMN, "s.a": Model(columns={"x": "1", "y": "2", "z": "2", "w": "1"})})
+    assert case.told("s.d") == (Verb.BUILD, Reason.UPSTREAM_CHANGED, "reads y and z of s.a")
+    assert case.decide().keys() == {"s.a", "s.d"}
+    case = Case(BY_COLUMN, {**BY_COLUMN, "s.a": Model(columns=dict.fromkeys("xyzw", "2"))})
+    assert case.told("s.d")[2] == "reads x, y and 1 more of s.a"
+
+
+def test_a_column_that_nobody_reads_changes_nobody():
+    case = Case(BY_COLUMN, {**BY_COLUMN, "s.a": Model(columns={**dict.fromkeys("xyzw", "1"), "new": "1"})})
+    assert case.decide().keys() == {"s.a"}
+
+
+def test_rows_that_changed_are_told_of_with_what_changed_them():
+    after = {**BY_COLUMN, "s.a": Model("2", columns=dict.fromkeys("xyzw", "1"))}
+    assert Case(BY_COLUMN, after).told("s.b")[2] == "reads the rows of s.a"
+    told = Case(BY_COLUMN, after).told("s.b", explain=lambda before, after: "filter changed")
+    assert told[2] == "reads the rows of s.a, whose filter changed"
+    told = Case(BY_COLUMN, after).told("s.b", explain=lambda before, after: "column y is new; filter changed")
+    assert told[2] == "reads the rows of s.a"
+    assert Case(BY_COLUMN, after).told("s.c")[2] == "reads s.a through s.b"
+
+
 def test_another_kind_is_a_change():
     case = Case(CHAIN, {**CHAIN, "s.c": Model(reads=("s.b",), kind=Kind.VIEW)})
     assert case.told("s.c")[:2] == (Verb.BUILD, Reason.CHANGED)

@@ -53,6 +53,42 @@ engine = DuckDBEngine(path, patience=5)
 
 class TestDuckDB(EngineSuite):
     slow_query = SLOW
+    same_values: ClassVar[tuple[tuple[str, str], ...]] = (
+        *EngineSuite.same_values,
+        ("[1, NULL, 2]", "list_concat([1], [NULL, 2])"),
+        ("'NaN'::DOUBLE", "'NaN'::DOUBLE"),
+        ("{'a': 1}", "struct_pack(a := 1)"),
+        ("'a'::ENUM ('a', 'b')", "'a'::ENUM ('a', 'b')"),
+    )
+    different_values: ClassVar[tuple[tuple[str, str], ...]] = (
+        *EngineSuite.different_values,
+        ("[]::INTEGER[]", "NULL::INTEGER[]"),
+        ("[NULL]::INTEGER[]", "NULL::INTEGER[]"),
+        ("[NULL]::INTEGER[]", "[]::INTEGER[]"),
+        ("[[1], [2]]", "[[1, 2]]"),
+        ("[['a'], ['b']]", "[['a', 'b']]"),
+        ("['a, b']", "['a', 'b']"),
+        ("['NULL']", "[NULL]::VARCHAR[]"),
+        ("['']", "[]::VARCHAR[]"),
+        ("{'a': 1}", "{'b': 1}"),
+        ("{'a': NULL::INTEGER}", "NULL::STRUCT(a INTEGER)"),
+        ("{'a': 'x, ''b'': y'}", "{'a': 'x'}"),
+        ("{'a': 0.0::DOUBLE}", "{'a': -0.0::DOUBLE}"),
+        ("[INTERVAL 1 MONTH]", "[INTERVAL 30 DAYS]"),
+        ("INTERVAL 1 DAY", "INTERVAL 24 HOURS"),
+        ("MAP {'a': 1}", "MAP {'a': 2}"),
+        ("MAP {1: 2, 3: 4}", "MAP {1: 4, 3: 2}"),
+        ("union_value(a := 1)::UNION(a INTEGER, b INTEGER)", "union_value(b := 1)::UNION(a INTEGER, b INTEGER)"),
+        ("[[1, 2], [3]]", "[[1], [2, 3]]"),
+        ("0.0::FLOAT", "-0.0::FLOAT"),
+        ("'a'", "'a' || chr(0)"),
+        ("''::BLOB", "NULL::BLOB"),
+        ("'1'::BIT", "'01'::BIT"),
+        ("1.5::DECIMAL(4, 1)", "1.5::DECIMAL(5, 1)"),
+        ("1::HUGEINT", "1::UHUGEINT"),
+        ("'2020-01-01'::TIMESTAMP", "'2020-01-01'::TIMESTAMP_NS"),
+        ("'{}'::JSON", "'{}'::VARCHAR"),
+    )
     odd_columns: ClassVar[Mapping[str, str]] = {
         **EngineSuite.odd_columns,
         "huge": "170141183460469231731687303715884105727::HUGEINT",

@@ -95,13 +95,15 @@ def test_all_properties_are_told() -> None:
 
 def fingerprint(folder: Path, query: str) -> str:
     sources = {AssetName(n): SourceSettings() for n in ("s.t", "s.u")}
+    sources[AssetName("s.d")] = SourceSettings({"a": "int", "b": "int"})
     found = loader(folder, {"models/m.sql": query}, sources=sources).load()
+    assert not found.unanalysed
     return found.assets[AssetName("main.m")].fingerprint
 
 
 def test_what_is_the_same(tmp_path: Path) -> None:
     rows = table(FINGERPRINTS, "## Queries")
-    assert len(rows) == 8
+    assert len(rows) == 12
     for _, one, other in rows:
         assert fingerprint(tmp_path, code(one)) == fingerprint(tmp_path, code(other)), one
 
@@ -109,6 +111,6 @@ def test_what_is_the_same(tmp_path: Path) -> None:
 def test_what_differs(tmp_path: Path) -> None:
     text = FINGERPRINTS.read_text(encoding="utf-8")
     rows = [r.strip("|").split(" | ") for r in text.split("| differs from |")[1].split("\n\n")[0].splitlines()[2:]]
-    assert len(rows) == 7
+    assert len(rows) == 9
     for _, one, other in rows:
         assert fingerprint(tmp_path, code(one)) != fingerprint(tmp_path, code(other)), one

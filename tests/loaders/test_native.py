@@ -12,7 +12,7 @@ from tests.loaders.projects import loader, write
 
 from anabranch.domain.ids import digest
 from anabranch.domain.names import AssetName
-from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import Input, Kind, SeedSource, Snapshot
 from anabranch.errors import Where
 from anabranch.loaders.native import NativeLoader, NativeSettings, SeedSettings, SourceSettings
 
@@ -48,7 +48,7 @@ def test_a_project(project: NativeLoader) -> None:
     orders = found.assets[AssetName("stg.orders")]
     assert (orders.kind, orders.provider, orders.keys) == (Kind.VIEW, "models", ("id",))
     assert orders.location == f"anabranch__stg.orders__{orders.fingerprint[:12]}"
-    assert orders.upstreams == {"raw.orders": found.assets[AssetName("raw.orders")].fingerprint}
+    assert orders.upstreams == {"raw.orders": Input(found.assets[AssetName("raw.orders")].fingerprint)}  # a view
     assert orders.definition.text == "select id, amount from raw.orders"
     assert (orders.definition.dialect, orders.definition.path) == ("duckdb", "models/stg/orders.sql")
 
@@ -132,7 +132,10 @@ ALL = {"main.report", "marts.totals", "raw.orders", "seeds.regions", "stg.big", 
     [
         ({"models/stg/orders.sql": "MODEL (kind VIEW, grain id);\n-- all\nSELECT id,\n  amount FROM raw.orders;"}, set()),
         ({"models/stg/orders.sql": "MODEL (kind VIEW); select id, amount + 1 as amount from raw.orders"}, ALL - {"raw.orders", "seeds.regions"}),
-        ({"models/stg/orders.sql": "MODEL (kind FULL); select id, amount from raw.orders"}, ALL - {"raw.orders", "seeds.regions"}),
+        # What only contains it has to be made anew, but shows the same as before to those who read it.
+        ({"models/stg/orders.sql": "MODEL (kind FULL); select id, amount from raw.orders"}, {"stg.orders", "stg.big"}),
+        ({"models/stg/orders.sql": "MODEL (kind VIEW); select id, amount, 1 as one from raw.orders"}, {"stg.orders", "stg.big"}),
+        ({"models/stg/orders.sql": "MODEL (kind VIEW); select o.amount, o.id from raw.orders as o"}, {"stg.orders", "stg.big"}),
         ({"models/stg/big.sql": "MODEL (kind EMBEDDED); select * from stg.orders where amount > 9"}, {"stg.big", "marts.totals", "main.report"}),
         ({"models/report.sql": "select * from marts.totals where total > 1"}, {"main.report"}),
         ({"seeds/regions.csv": "id,name\n1,south\n"}, {"seeds.regions", "marts.totals", "main.report"}),

@@ -9,9 +9,10 @@ from anabranch.domain.content import first
 from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.ports.provider import Move, Over, Provider, Tables, Work
+from anabranch.ports.rows import RowOptions
 from anabranch.providers.memory import MemoryProvider, Moment, World
 from anabranch.testing.provider_suite import FEATURE, SOURCE, A, B, ProviderSuite, Rig, build, show, state
 
@@ -44,7 +45,7 @@ class MemoryRig:
 
     def _snapshot(self, asset: AssetName, version: int, kind: Kind, upstreams: Collection[Snapshot]) -> Snapshot:
         logic = Fingerprint(digest(b"%d" % version))
-        over = {u.asset: u.fingerprint for u in upstreams}
+        over = {u.asset: Input(u.fingerprint) for u in upstreams}
         fingerprint = Fingerprint(digest(repr((asset, logic, over)).encode()))
         location = physical_location(asset, fingerprint) if kind is Kind.FULL else ""
         return Snapshot(asset, kind, "memory", fingerprint, logic, location, over)
@@ -214,5 +215,5 @@ def test_a_query_is_the_name_of_an_asset():
     answer = provider.query("sales.a", {A: one}, 10)
     assert (answer.columns, len(answer.rows), answer.more) == (("value",), 1, False)
     assert provider.query("sales.a", {A: one}, 0).more
-    assert provider.compare(one, two, (), 10).changed == 1
-    assert provider.compare(one, one, (), 10).changed == 0
+    assert provider.compare(one, two, RowOptions()).changed == 1
+    assert provider.compare(one, one, RowOptions()).changed == 0

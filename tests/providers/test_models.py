@@ -10,7 +10,7 @@ from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import Suffix, physical_location
-from anabranch.domain.snapshot import Definition, Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import Definition, Input, Kind, SeedSource, Snapshot
 from anabranch.engines.duckdb import DuckDBEngine, DuckDBSession
 from anabranch.errors import (
     AnabranchError,
@@ -87,7 +87,7 @@ class ModelsRig:
         return Snapshot(asset, Kind.SEED, "models", fingerprint, fingerprint, location, definition=definition)
 
     def model(self, asset: AssetName, query: str, *upstreams: Snapshot, kind: Kind = Kind.FULL) -> Snapshot:
-        over = {u.asset: u.fingerprint for u in upstreams}
+        over = {u.asset: Input(u.fingerprint) for u in upstreams}
         logic = Fingerprint(digest(query.encode()))
         fingerprint = Fingerprint(digest(repr((asset, logic, kind, over)).encode()))
         location = "" if kind is Kind.EMBEDDED else physical_location(asset, fingerprint)
@@ -314,7 +314,8 @@ def test_a_users_own_relation_is_never_replaced(models, environment, own, spelle
         error = refused(call)
         assert isinstance(error, Refused)
         assert error.message == f"{schema}.a is a {what} that Anabranch didn't make, so sales.a can't be shown there"
-        assert error.hint == f"rename that {what} or the model"
+        or_adopt = ", or take it over: anabranch adopt sales.a" if (what, schema) == ("table", "sales") else ""
+        assert error.hint == f"rename that {what} or the model{or_adopt}"
         assert error.asset == A
     with models.engine.session(read_only=True) as session:
         assert session.query(f"SELECT * FROM {schema}.a").rows == [(1,)]

@@ -205,7 +205,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize(("query", "expected"), GOLDEN.items())
 def test_the_scheme_stays_as_it_is(query: str, expected: str) -> None:
-    """Whatever breaks this makes every project build everything: see SCHEME."""
+    """Whatever breaks this makes every project build everything: see WORDS."""
     assert fingerprint(query)[:8] == expected
 
 

@@ -58,6 +58,7 @@ FROM raw.orders, customers;
         "key": "id,line",
         "tags": "core,daily load",
         "cron": "@daily",
+        "stamp": "v2",
     }
     assert model.query == '/* the query */\nSELECT id, line AS "Line", 1 + 1 AS two\nFROM raw.orders, customers'
     assert model.reads == (Read("raw.orders", 19, 6, 10), Read("main.customers", 19, 18, 9, bare=True))
@@ -176,7 +177,7 @@ def test_places_are_those_of_the_file() -> None:
         ("select 'a\0b' as x", "there is a NUL character here", "1:10+1", "delete it"),
         ("select 1 {# no #}", "templates aren't supported", "1:10+2", "write plain SQL; what differs between environments is done by Anabranch"),
         ("{% if x %} select 1", "templates aren't supported", "1:1+2", "write plain SQL; what differs between environments is done by Anabranch"),
-        ("select * from t where d = @start_ds", "SQLMesh's macro @start_ds isn't supported yet", "1:27+9", "write plain SQL"),
+        ("select '\x02start_ds\x02' as x", "there is a control character (0x02) here", "1:9+1", "delete it"),
         ("select a from query_table('x')", "query_table() names what it reads in a text, which can't be followed", "1:15+11", "name the table after FROM"),
         ("select " + "(" * 500 + "1" + ")" * 500, "the query is nested too deeply", "1:408+1", None),
         ("MODEL (name a.b, select 1", "the header that opens here isn't closed", "1:1+7", "close it with );"),
@@ -217,7 +218,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (kind SEED (path 'x.csv'));\nselect 1", "a seed's rows come from its file, not from a query", "2:1+6", "drop the query, or the kind"),
         ("MODEL (columns (id)); select 1", "columns takes names with types", "1:17+2", "write columns (id INT, name TEXT)"),
         ("AUDIT (name x); select 1", "this is an audit, not a model", "1:1+5", "move the file into audits/"),
-        ("JINJA_QUERY_BEGIN; select 1", "a model can't begin with 'jinja_query_begin'", "1:1+17", "begin a model with SELECT, WITH or FROM"),
+        ("JINJA_QUERY_BEGIN; select 1", "JINJA_QUERY_BEGIN isn't run around a query", "1:1+17", "write only to @this_model, or to something TEMP; what concerns all of the warehouse belongs into before_all"),
     ],
 )  # fmt: skip
 def test_mistakes(text: str, message: str, where: str, hint: str | None) -> None:

@@ -17,14 +17,15 @@ PATIENCE = 20.0
 class Gate:
     """A hook that stops a build of one asset until it is told to go on, and counts all builds."""
 
-    def __init__(self, asset: str = "") -> None:
+    def __init__(self, asset: str = "", moment: Moment = Moment.BUILD) -> None:
         self.asset = asset
+        self.moment = moment
         self.began = threading.Event()
         self.open = threading.Event()
         self.built: list[str] = []
 
     def __call__(self, moment: Moment, name: str) -> None:
-        if moment is Moment.BUILD:
+        if moment is self.moment:
             if name == self.asset:
                 self.began.set()
                 assert self.open.wait(PATIENCE)

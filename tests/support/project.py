@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from anabranch.domain.graph import order
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, Snapshot
+from anabranch.domain.snapshot import PHYSICAL, Definition, Input, Kind, Published, Snapshot
 from anabranch.errors import AnabranchError
 from anabranch.ports.loader import Project
 from anabranch.providers.memory import value_of
@@ -20,7 +20,8 @@ from anabranch.providers.memory import value_of
 @dataclass(frozen=True, slots=True)
 class Model:
     """``logic`` decides the data, with what it reads; ``wording`` is how it was written (a comment, a line break), and
-    ``description`` is what people are told."""
+    ``description`` is what people are told. ``columns``, with what decides each, make it one whose columns are told apart;
+    then ``logic`` decides its rows. ``uses``: the columns that it reads of such a one; all of it, where that isn't said."""
 
     logic: str = "1"
     reads: tuple[str, ...] = ()
@@ -28,6 +29,8 @@ class Model:
     wording: str = ""
     description: str = ""
     provider: str = "memory"
+    columns: Mapping[str, str] | None = None
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def but(self, **changes: Any) -> Model:
         """The same, with these changes."""
@@ -43,17 +46,44 @@ def snapshots(models: Models) -> dict[AssetName, Snapshot]:
     found: dict[AssetName, Snapshot] = {}
     for name in order({name: model.reads for name, model in models.items()}):
         model, asset = models[name], AssetName(name)
-        over = {AssetName(u): found[AssetName(u)].fingerprint for u in model.reads}
-        logic = Fingerprint(digest(canonical([model.logic, model.kind, sorted(model.reads)])))
-        fingerprint = Fingerprint(digest(canonical([logic, over])))
+        over = {AssetName(u): _input(found[AssetName(u)], model.uses.get(u)) for u in model.reads}
+        said = [model.logic, model.kind, sorted(model.reads)]
+        logic = Fingerprint(digest(canonical(said if model.columns is None else [*said, dict(model.columns)])))
+        fingerprint = Fingerprint(digest(canonical([logic, {a: i.fingerprint for a, i in over.items()}])))
         if model.kind is Kind.EXTERNAL:
             location = name
         else:
             location = physical_location(asset, fingerprint) if model.kind in PHYSICAL else ""
-        said = {"description": model.description} if model.description else {}
+        told = {"description": model.description} if model.description else {}
         definition = Definition(f"{model.logic} {model.wording}", "memory", f"models/{name}.sql")
-        found[asset] = Snapshot(asset, model.kind, model.provider, fingerprint, logic, location, over, said, definition)
+        found[asset] = Snapshot(
+            asset,
+            model.kind,
+            model.provider,
+            fingerprint,
+            logic,
+            location,
+            over,
+            told,
+            definition,
+            _published(model, fingerprint, over, found),
+        )
     return found
+
+
+def _input(upstream: Snapshot, uses: tuple[str, ...] | None) -> Input:
+    return Input.of(upstream.fingerprint, upstream.published, uses or (), whole=uses is None)
+
+
+def _published(
+    model: Model, fingerprint: Fingerprint, over: Mapping[AssetName, Input], found: Mapping[AssetName, Snapshot]
+) -> Published:
+    if model.columns is None:
+        return Published(fingerprint)
+    read = {a: i.fingerprint for a, i in over.items()}
+    made = {c: Fingerprint(digest(canonical([c, logic, read]))) for c, logic in model.columns.items()}
+    rows = {a: found[a].published.rows for a in over}
+    return Published(Fingerprint(digest(canonical([model.logic, rows]))), made)
 
 
 def values(found: Mapping[AssetName, Snapshot], sources: Mapping[str, str]) -> dict[AssetName, str]:
@@ -77,10 +107,13 @@ class MemoryLoader:
         self.models = dict(models)
         self.error: AnabranchError | None = None
 
-    def digest(self) -> str:
+    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
+        return snapshots
+
+    def digest(self, environment: str = "") -> str:
         return digest(repr(sorted(self.models.items())).encode())
 
-    def load(self) -> Project:
+    def load(self, environment: str = "") -> Project:
         if self.error is not None:
             raise self.error
         return Project(snapshots(self.models), self.digest())

@@ -9,7 +9,7 @@ from typing import Any
 
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
-from anabranch.ports.provider import NO_WORK, Built, Decide, Prepared, Swap, Work
+from anabranch.ports.provider import NO_WORK, Built, Decide, Prepared, Swap, Takeover, Work
 from anabranch.providers.memory import MemoryProvider, Moment, World
 from anabranch.stores.memory import MemoryStore
 
@@ -98,11 +98,25 @@ class ProxyProvider(MemoryProvider):
         super().check(environment, added)
 
     @contextmanager
-    def prepare(self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()) -> Iterator[Any]:
+    def prepare(
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
+    ) -> Iterator[Any]:
         self._passing(f"prepare {environment}")
-        with super().prepare(environment, decide, swaps) as prepared:
+        with super().prepare(environment, decide, swaps, takeovers) as prepared:
             yield ProxyPrepared(prepared, self._passing)
             self._passing(f"leave {environment}")
+
+    def standing(self, assets: Collection[AssetName]) -> Any:
+        self._passing("standing")
+        return super().standing(assets)
+
+    def survey(self, snapshot: Snapshot, *rest: Any, **more: Any) -> Any:
+        self._passing(f"survey {snapshot.asset}")
+        return super().survey(snapshot, *rest, **more)
 
     def observe(self, expectation: Any) -> Any:
         self._passing(f"observe {expectation.environment}")

@@ -17,6 +17,7 @@ from anabranch.app.state import LINE, OPEN, PHYSICAL, Physical, Stage, State
 from anabranch.app.workspace import Here, Rules, Workspace
 from anabranch.domain.ids import CommitId
 from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.places import is_adopted
 from anabranch.domain.plan import Plan
 from anabranch.domain.planner import unexplained
 from anabranch.domain.snapshot import Kind, Snapshot
@@ -189,7 +190,7 @@ class Site:
         assert {k.removeprefix(PHYSICAL) for k in self.store.scan(PHYSICAL)} == self.pointed()
 
     def built(self) -> set[str]:
-        return MemoryProvider(self.world).locations()
+        return MemoryProvider(self.world).locations() | {loc for loc in self.world.tables if is_adopted(loc)}
 
 
 class Process:
@@ -237,6 +238,9 @@ class Process:
 
     def drop(self, name: EnvironmentName = FEATURE) -> Applied | None:
         return self.run(lambda w: w.plan_drop(name))
+
+    def adopt(self, *names: str) -> Applied | None:
+        return self.run(lambda w: w.plan_adopt(names))
 
     def gc(self) -> set[str]:
         """What was dropped."""

@@ -5,6 +5,8 @@
 3. *Publish* (:mod:`anabranch.app.publish`).
 4. *Close* the journal.
 
+Hooks (:mod:`anabranch.app.hooks`) run before 2 and after 3.
+
 A journal whose process died is ended by :meth:`Applier.heal`, which every changing command calls first: forward where
 the ref had moved, else back, which means forgetting it, for nothing was visible yet.
 """
@@ -19,11 +21,13 @@ from datetime import datetime
 from anabranch.app import events
 from anabranch.app.auditing import Auditor, told_of
 from anabranch.app.builds import Builder, Report
+from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
+from anabranch.app.hooks import HookRunner
 from anabranch.app.publish import Published, Publisher
 from anabranch.app.staging import Stager
-from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, OpenPlan, Physical, Stage, State
+from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, SAME, OpenPlan, Physical, Stage, State
 from anabranch.domain.audit import Finding
 from anabranch.domain.commit import decode_environment
 from anabranch.domain.ids import CommitId, PlanId, TreeId
@@ -58,8 +62,10 @@ class Applier:
         providers: Mapping[str, Provider],
         now: Callable[[], datetime],
         listen: events.Listener = events.silent,
+        hooks: HookRunner | None = None,
     ) -> None:
         self._state = state
+        self._hooks = hooks
         self._providers = providers
         self._now = now
         self._listen = listen
@@ -71,6 +77,7 @@ class Applier:
         Raises:
             StalePlan: what the plan read has changed; nothing was done.
             BuildFailed: the environment is as before; builds that succeeded are kept.
+            HookFailed: the environment is as before, or (``unchanged`` says so) it has moved.
         """
         began = time.perf_counter()
         self._publisher.result(plan)
@@ -78,7 +85,9 @@ class Applier:
             self._open(plan)
             heartbeat.add(OPEN + plan.id)
             try:
-                report = self._build(plan, heartbeat)
+                if self._hooks is not None:
+                    self._hooks.before(plan)
+                report, plan = self._build(plan, heartbeat)
                 swaps, findings = self._stage(plan)
                 report = replace(report, audited=(*report.audited, *findings))
                 published = self._publisher.publish(plan, self._now(), swaps)
@@ -89,8 +98,11 @@ class Applier:
                 if not self._state.progress(plan.id).published:
                     self._state.close_plan(plan.id)
                 raise
+            failed = self._hooks.after(plan) if self._hooks is not None else None
             heartbeat.discard(OPEN + plan.id)
             self._state.close_plan(plan.id)
+        if failed is not None:
+            raise failed
         return self._applied(plan, report, published, began)
 
     def _applied(self, plan: Plan, report: Report, published: Published, began: float) -> Applied:
@@ -113,8 +125,10 @@ class Applier:
         reused = [snapshots[d.after].location for d in plan.decisions if d.verb is Verb.REUSE and d.after]
         guard, inherited = self._inherited(plan)
         locations = {location for location in reused if location} | inherited
+        keeps = self._state.snapshots([b.keeps for b in plan.builds if b.keeps is not None]).values()
+        kept = {s.location for s in keeps}
         moving = {snapshots[s.snapshot].location for s in plan.moving}
-        locations |= moving
+        locations |= moving | kept
         self._free(moving)
         now = self._state.store.now()
         body = OpenPlan(plan, self._state.holder.token, now).encode()
@@ -131,6 +145,7 @@ class Applier:
             if any(REFRESHING + location in seen for location in moving):
                 return None
             write: dict[str, bytes | None] = {REFRESHING + location: plan.id.encode() for location in moving}
+            write.update({SAME + own: there.encode() for own, there in plan.same.items()})
             return {**write, JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
 
         if not self._state.swap(change, keys):
@@ -169,20 +184,21 @@ class Applier:
         found = self._state.snapshots(self._state.trees.snapshots([plan.tree]) - made)
         return {}, {s.location for s in found.values() if s.is_physical}
 
-    def _build(self, plan: Plan, heartbeat: Heartbeat) -> Report:
+    def _build(self, plan: Plan, heartbeat: Heartbeat) -> tuple[Report, Plan]:
+        """What came of the builds and their audits, and the plan with the tree that results."""
         if not plan.builds and not any(not a.late for a in plan.audits):
-            return Report((), (), (), ())
-        inputs = Inputs(self._state, plan.tree)
-        report = Builder(
-            self._state, self._providers, plan, inputs.of, heartbeat, self._auditor(plan, inputs), self._listen
-        ).run()
+            return Report((), (), (), ()), plan
+        cutoff = Cutoff(self._state, self._providers, plan)
+        inputs = Inputs(self._state, plan.tree, placed=cutoff.placed)
+        auditor = self._auditor(plan, inputs)
+        report = Builder(self._state, self._providers, plan, inputs.of, heartbeat, cutoff, auditor, self._listen).run()
         if report.failed:
             raise BuildFailed(
                 f"{told_of(report.failed, 'could not be built')}; {plan.environment} is as it was",
                 [*report.failed],
                 hint="mend it and run the command again: what was built is reused",
             ) from report.failed[0][1]
-        return report
+        return report, cutoff.result(plan)
 
     def _auditor(self, plan: Plan, inputs: Inputs) -> Auditor:
         return Auditor(self._state, self._providers, plan, inputs.of_audits, inputs.get, self._listen)
@@ -208,14 +224,17 @@ class Applier:
         return ended
 
     def end(self, found: OpenPlan) -> bool:
-        """Ends one interrupted plan; whether it went forward."""
+        """Ends one interrupted plan; whether it went forward. Raises ``HookFailed`` once it is ended."""
         plan = found.plan
         forward = self._state.progress(plan.id).published
         if forward:
             self._publisher.carry_forward(plan)
         self._disown(plan)
+        failed = self._hooks.after(plan) if forward and self._hooks is not None else None
         self._state.close_plan(plan.id)
         self._listen(events.Healed(plan.environment, plan.action.value, forward))
+        if failed is not None:
+            raise failed
         return forward
 
     def _disown(self, plan: Plan) -> None:
@@ -269,14 +288,21 @@ class Applier:
 class Inputs:
     """Finds what a snapshot reads, in one tree; through embedded models (and views), also what they read."""
 
-    def __init__(self, state: State, tree: TreeId, *, views: bool = False) -> None:
+    def __init__(
+        self, state: State, tree: TreeId, *, views: bool = False, placed: Callable[[Snapshot], Snapshot] | None = None
+    ) -> None:
+        """``placed`` says where a snapshot's data stands, if not where the tree says."""
         self._state = state
         self._tree = tree
+        self._placed = placed
         self._through = {Kind.EMBEDDED, Kind.VIEW} if views else {Kind.EMBEDDED}
 
     def get(self, asset: AssetName) -> Snapshot | None:
         identifier = self._state.trees.get(self._tree, asset)
-        return self._state.snapshots([identifier])[identifier] if identifier else None
+        if identifier is None:
+            return None
+        found = self._state.snapshots([identifier])[identifier]
+        return self._placed(found) if self._placed is not None else found
 
     def of(self, snapshot: Snapshot) -> Mapping[AssetName, Snapshot]:
         """Raises ``AnabranchError`` where the tree lacks one."""

@@ -66,7 +66,8 @@ class Auditor:
         after: Lookup,
         listen: events.Listener,
     ) -> None:
-        """``inputs`` finds what a snapshot's audits read; ``after`` one asset, in the tree that results."""
+        """``inputs`` finds what a snapshot's audits read; ``after`` one asset, in the tree that results, where its data
+        stands: what early cutoff kept has passed there what it passed before."""
         self._state = state
         self._providers = providers
         self._plan = plan
@@ -81,7 +82,7 @@ class Auditor:
         Raises:
             AuditFailed: some rows fail an audit that blocks.
         """
-        snapshot = self._snapshots[step.snapshot]
+        snapshot = self._snapshot(step)
         location = snapshot.location
         stands = self._state.store.read([PHYSICAL + location]).get(PHYSICAL + location)
         content = self._state.contents([location]).get(location)
@@ -101,11 +102,14 @@ class Auditor:
         self, step: Audits, staged: Mapping[AssetName, Staged]
     ) -> tuple[tuple[Finding, ...], frozenset[str]]:
         """Over what was just computed, and what a pass is to be recorded under. Raises ``AuditFailed``."""
-        snapshot = self._snapshots[step.snapshot]
+        snapshot = self._snapshot(step)
         wanted = keys_of(snapshot, self._after)
         spans = next((s.spans for s in self._plan.refreshes if s.asset == step.asset), ())
         over = Over(staged, Work(spans, self._plan.now))
         return self._findings(snapshot, list(wanted.values()), over), frozenset(wanted)
+
+    def _snapshot(self, step: Audits) -> Snapshot:
+        return self._after(step.asset) or self._snapshots[step.snapshot]
 
     def _findings(self, snapshot: Snapshot, audits: list[Audit], over: Over) -> tuple[Finding, ...]:
         began = time.perf_counter()

@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from anabranch.app import events
 from anabranch.app.auditing import Auditor
+from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.scheduling import in_order
@@ -51,6 +52,8 @@ class Report:
     """Not begun, and the failed one that each reads."""
     audited: tuple[tuple[AssetName, Finding], ...] = ()
     """What audits found, those that passed too."""
+    kept: tuple[AssetName, ...] = ()
+    """Not built, for what it reads was rebuilt and holds the same data."""
 
 
 class Builder:
@@ -63,10 +66,12 @@ class Builder:
         plan: Plan,
         inputs: Callable[[Snapshot], Mapping[AssetName, Snapshot]],
         heartbeat: Heartbeat,
+        cutoff: Cutoff,
         auditor: Auditor,
         listen: events.Listener,
     ) -> None:
         """``inputs`` finds what a snapshot reads, in the tree that results from the plan."""
+        self._cutoff = cutoff
         self._auditor = auditor
         self._state = state
         self._providers = providers
@@ -115,10 +120,15 @@ class Builder:
             )
         return Report(
             tuple(steps[i].asset for i, o in outcome.done.items() if o),
-            tuple(builds[i].asset for i, o in outcome.done.items() if not o and i in builds),
+            tuple(
+                builds[i].asset
+                for i, o in outcome.done.items()
+                if not o and i in builds and builds[i].asset not in self._cutoff.kept
+            ),
             tuple((steps[i].asset, error) for i, error in outcome.failed.items()),
             tuple((builds[i].asset, steps[because].asset) for i, because in outcome.skipped.items() if i in builds),
             tuple(sorted(findings, key=lambda f: f[0])),
+            tuple(self._cutoff.kept),
         )
 
     def _stop(self) -> None:
@@ -128,7 +138,10 @@ class Builder:
 
     # -- one build -------------------------------------------------------------------------------------------------
     def _build(self, step: Build) -> bool:
-        """Whether it was built here (else by somebody else in the meantime)."""
+        """Whether it was built here (else by somebody else in the meantime, or it needn't be)."""
+        if self._cutoff.keeps(step):
+            self._listen(events.BuildKept(step.asset))
+            return False
         snapshot = self._snapshots[step.snapshot]
         provider = self._providers[step.provider]
         key = PHYSICAL + snapshot.location

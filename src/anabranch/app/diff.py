@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from anabranch.app.state import State
 from anabranch.domain.commit import Environment
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
-from anabranch.ports.provider import Built, RowDiff, Tables
+from anabranch.errors import AnabranchError
+from anabranch.ports.provider import Built, Tables
+from anabranch.ports.rows import RowDiff, RowOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +43,43 @@ class AssetDiff:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDiff:
-    """Equal pointers are equal data: ``same`` assets needed no look."""
+    """Equal pointers are equal data: ``same`` assets needed no look. ``options``: how rows were compared, where they
+    were."""
 
     before: Environment
     after: Environment
     assets: tuple[AssetDiff, ...] = field(default=())
     same: int = 0
+    options: RowOptions | None = None
 
 
 def compare(
-    state: State, tables: Tables, before: Environment, after: Environment, *, rows: bool, sample: int = 10
+    state: State,
+    tables: Tables,
+    before: Environment,
+    after: Environment,
+    *,
+    rows: RowOptions | None = None,
+    only: Collection[AssetName] | None = None,
 ) -> EnvironmentDiff:
-    """What ``after`` has that ``before`` hasn't, and the other way round."""
+    """What ``after`` has that ``before`` hasn't, and the other way round. ``rows``: compare them too; keys named
+    there go before those that an asset declares. ``only``: look at no other assets.
+
+    Raises:
+        AnabranchError: as :meth:`anabranch.ports.provider.Tables.compare`, and about which asset.
+    """
     old, new = (state.commit(e.head).tree for e in (before, after))
-    changes = state.trees.diff(old, new)
+    changes = [c for c in state.trees.diff(old, new) if only is None or c.asset in only]
+    total = state.trees.count(new) if only is None else sum(1 for a in only if state.trees.get(new, a) is not None)
     snapshots = state.snapshots({i for c in changes for i in (c.before, c.after) if i is not None})
     built = state.built([s.location for s in snapshots.values() if s.is_physical])
     found = []
     for change in changes:
         was = snapshots[change.before] if change.before else None
         now = snapshots[change.after] if change.after else None
-        found.append(_asset(change.asset, was, now, built, tables if rows else None, sample))
-    return EnvironmentDiff(before, after, tuple(found), state.trees.count(new) - sum(1 for c in changes if c.after))
+        found.append(_asset(change.asset, was, now, built, tables, rows))
+    same = total - sum(1 for c in changes if c.after)
+    return EnvironmentDiff(before, after, tuple(found), same, rows)
 
 
 def _asset(
@@ -69,14 +87,18 @@ def _asset(
     was: Snapshot | None,
     now: Snapshot | None,
     built: dict[str, Built],
-    tables: Tables | None,
-    sample: int,
+    tables: Tables,
+    options: RowOptions | None,
 ) -> AssetDiff:
     old = built.get(was.location) if was else None
     new = built.get(now.location) if now else None
     rows = None
-    if tables is not None and was is not None and now is not None and _has_rows(was, now) and not _same_data(was, now):
-        rows = tables.compare(was, now, now.keys, sample)
+    if options and was is not None and now is not None and _has_rows(was, now) and not _same_data(was, now):
+        try:
+            rows = tables.compare(was, now, replace(options, keys=options.keys or now.keys))
+        except AnabranchError as error:
+            error.asset = error.asset or asset
+            raise
     return AssetDiff(asset, was, now, _columns(old, new), old.rows if old else None, new.rows if new else None, rows)
 
 

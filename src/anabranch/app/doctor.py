@@ -45,7 +45,7 @@ def _state(w: Workspace) -> Check:
 
 
 def _project(w: Workspace) -> Check:
-    project = w.project()
+    project = w.project(w.rules.trunk)
     notes = f"; {project.notes[0]}" if project.notes else ""
     return Check("project", True, f"{len(project.assets)} assets{notes}")
 

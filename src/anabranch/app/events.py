@@ -26,6 +26,13 @@ class BuildEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildKept:
+    """It keeps its data: what it reads was rebuilt, and holds what it held before."""
+
+    asset: AssetName
+
+
+@dataclass(frozen=True, slots=True)
 class BuildBroke:
     asset: AssetName
     error: AnabranchError
@@ -68,6 +75,15 @@ class Pointed:
 
 
 @dataclass(frozen=True, slots=True)
+class HooksRan:
+    """Statements of ``before_all`` or ``after_all`` (``what``) were run."""
+
+    what: str
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Healed:
     """An interrupted plan was ended. ``forward``: its environment now shows what it had published."""
 
@@ -76,7 +92,9 @@ class Healed:
     forward: bool
 
 
-Event = BuildBegan | BuildEnded | BuildBroke | BuildSkipped | Audited | Waiting | Pointed | Healed
+Event = (
+    BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Audited | Waiting | Pointed | HooksRan | Healed
+)
 Listener = Callable[[Event], None]
 
 

@@ -16,6 +16,7 @@ from typing import cast
 
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.state import (
+    ADOPTED,
     AUDITED,
     CONTENT,
     JOURNALS,
@@ -24,6 +25,7 @@ from anabranch.app.state import (
     PHYSICAL,
     REF,
     REFRESHING,
+    SAME,
     VERIFIED,
     Physical,
     Stage,
@@ -33,6 +35,7 @@ from anabranch.domain.commit import ancestors, decode_environment
 from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import AssetName
+from anabranch.domain.places import is_adopted
 from anabranch.domain.retention import retained
 from anabranch.domain.snapshot import Snapshot
 from anabranch.ports.provider import Provider, Refreshes
@@ -100,6 +103,7 @@ class Janitor:
                     self._forget(location)
         self._forget_verified(refs)
         self._forget_lines()
+        self._forget_same()
         self._forget_generations(since)
         return replace(garbage, objects=self._state.store.delete(self._unreachable(), GRACE))
 
@@ -159,9 +163,17 @@ class Janitor:
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
-            return {key: None, CONTENT + location: None, AUDITED + location: None} if mine else None
+            if not mine:
+                return None
+            return {key: None, CONTENT + location: None, AUDITED + location: None, **self._adopted(location)}
 
         self._state.swap(change, [key])
+
+    def _adopted(self, location: str) -> dict[str, None]:
+        """The cells that lead to it, of an adopted table."""
+        if not is_adopted(location):
+            return {}
+        return {k: None for k, v in self._state.store.scan(ADOPTED).items() if v.decode() == location}
 
     def _forget_verified(self, refs: Collection[str]) -> None:
         stale = [k for k in self._state.store.scan(VERIFIED) if REF + k.removeprefix(VERIFIED) not in refs]
@@ -173,6 +185,14 @@ class Janitor:
         lines = self._state.store.scan(LINE)
         opened = {k.removeprefix(OPEN) for k in self._state.store.scan(OPEN)}
         stale = [k for k in lines if k.removeprefix(LINE).split("/")[0] not in opened]
+        if stale:
+            self._state.store.swap({}, dict.fromkeys(stale))
+
+    def _forget_same(self) -> None:
+        """Where data was found that is gone by now."""
+        known = {k: v.decode() for k, v in self._state.store.scan(SAME).items()}
+        there = self._state.physical(set(known.values()))
+        stale = [k for k, location in known.items() if location not in there]
         if stale:
             self._state.store.swap({}, dict.fromkeys(stale))
 

@@ -10,8 +10,11 @@ from itertools import islice
 
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
+from anabranch.app.cutoff import resolve
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
+from anabranch.app.releasing import Releasing
+from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
@@ -32,6 +35,10 @@ LOOK_BACK = 20
 """Commits of the trunk that a plan is compared with, to tell an old checkout."""
 
 
+Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]
+"""As of :meth:`anabranch.ports.loader.Loader.again`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The circumstances of an environment that is about to be made."""
@@ -40,6 +47,10 @@ class Setting:
     owner: str = ""
     expires_at: datetime | None = None
     protected: bool = False
+
+
+_TELL = 3
+"""So many models are named in a note; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class _Aim:
     explain: bool = False
     window: Span | None = None
     """Only this part of the time is built, as a preview."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """As of :attr:`anabranch.domain.plan.Plan.same`."""
 
 
 class Planning:
@@ -95,22 +108,30 @@ class Planning:
         setting: Setting,
         now: datetime,
         *,
+        again: Again,
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
+        chosen: Collection[AssetName] | None = None,
     ) -> Plan:
         """The environment shall be what the project's files say.
 
         ``merged``: the user says that the trunk's changes are in these files, so that what both sides changed is
         resolved as it stands in them. With ``explain``, changed definitions are compared. ``window``: models with
-        intervals are built for this part of their time only; a promotion, or a run, completes them.
+        intervals are built for this part of their time only; a promotion, or a run, completes them. ``again``: the
+        loader's, for definitions that were fingerprinted by other rules.
+        ``chosen``: only these assets change.
 
         Raises:
-            Refused: ``merged``, but a file is as it was before the trunk changed it.
+            Refused: ``merged``, but a file is as it was before the trunk changed it; or ``chosen`` lacks something.
         """
-        known = self._state.learn(project.assets.values())
-        after = self._state.trees.build({s.asset: i for i, s in known.items()})
         there = self._state.environment(name)
+        start = there or (self._state.environment(self._trunk) if name != self._trunk else None)
+        assets = resolve(self._state, {s.asset: s for s in self._state.placed(project.assets.values())})
+        same = self._upgraded(start, assets, project.rules, again) if start is not None else {}
+        assets = {a: replace(s, location=same.get(s.location, s.location)) for a, s in assets.items()}
+        known = self._state.learn(assets.values())
+        after = self._state.trees.build({s.asset: i for i, s in known.items()})
         if there is not None:
             before = self._tree(there)
             expires_at = max(filter(None, (there.expires_at, setting.expires_at)), default=None)
@@ -128,13 +149,34 @@ class Planning:
             parents = (base.head,) if base else ()
             settings = self._new(name, base, setting, now)
             head, source = None, (base.name, base.head) if base else None
-        notes = project.notes + self._goes_back(name, there, after)
+        left: tuple[str, ...] = ()
+        if chosen is not None:
+            after, left = narrow(self._state, before, after, chosen)
+        notes = project.notes + self._goes_back(name, there, after) + left
+        if explain:
+            notes += _whole(project)
         return self._plan(
             _Aim(
                 Action.APPLY, name, head, before, after, parents, settings,
-                source=source, notes=notes, inspection=self._inspect(there), explain=explain, window=window,
+                source=source, notes=notes, inspection=self._inspect(there), explain=explain, window=window, same=same,
             )
         )  # fmt: skip
+
+    def _upgraded(
+        self, start: Environment, assets: Mapping[AssetName, Snapshot], rules: str, again: Again
+    ) -> dict[str, str]:
+        """Where data stands that was built by other rules from what is the same by the present ones: of each such
+        asset, the location that it would have, and that which it has."""
+        entries = self._state.trees.entries(self._tree(start))
+        before = self._state.snapshots(list(entries.values()))
+        there = {a: before[i] for a, i in entries.items()}
+        moved = [a for a, s in assets.items() if a in there and there[a].location != s.location and s.is_physical]
+        if not any(there[a].definition.rules != rules for a in moved):
+            return {}
+        anew = again(there)
+        equal = [a for a in moved if a in anew and anew[a].fingerprint == assets[a].fingerprint]
+        built = self._state.built([there[a].location for a in equal])
+        return {assets[a].location: there[a].location for a in equal if there[a].location in built}
 
     def _taken_in(self, environment: Environment, after: TreeId) -> tuple[CommitId, ...]:
         """The trunk's head, whose changes ``after`` is said to contain; nothing where there are none."""
@@ -258,7 +300,10 @@ class Planning:
             decisions, snapshots, aim.environment, self._providers if moves else (), inputs.get, drifted
         )
         before = {d.asset: d.before for d in decisions}
-        work = [_worked(s, snapshots, before, now, aim.window) if isinstance(s, Build) else s for s in steps]
+        work = [
+            _worked(_keepable(s, snapshots, built), snapshots, before, now, aim.window) if isinstance(s, Build) else s
+            for s in steps
+        ]
         audits = self._audits(aim, decisions, snapshots, inputs.get)
         ordered = with_audits([*moving, *work], audits, snapshots, inputs.get)
         return Plan(
@@ -280,6 +325,7 @@ class Planning:
             notes=aim.notes + lost + self._notes(aim, decisions, unchecked),
             now=intervals.seconds(now),
             partial=aim.window is not None,
+            same=aim.same,
         )
 
     def _move(
@@ -290,16 +336,26 @@ class Planning:
         if aim.restores is not None and aim.settings is not None:
             entries = self._state.trees.entries(aim.after)
             found = self._state.snapshots(list(entries.values()))
-            returns, lost = Returning(self._state).steps(
-                aim.settings, aim.restores, {a: found[i] for a, i in entries.items()}
-            )
+            after = {a: found[i] for a, i in entries.items()}
+            returns, lost = Returning(self._state).steps(aim.settings, aim.restores, after)
             known = {d.asset for d in decisions}
             told = [
                 Decision(r.asset, r.snapshot, r.snapshot, Verb.RETURN, Reason.RESTORED, "its data as it was")
                 for r in returns
                 if r.asset not in known
             ]
-            return sorted([*decisions, *told], key=lambda d: d.asset), list(returns), tuple(lost)
+            known |= {d.asset for d in told}
+            releases = Releasing(self._state).steps(aim.settings, aim.restores, aim.before, after)
+            released = {r.asset: r for r in releases}
+            back = "its table gets its own name back"
+            decisions = [
+                replace(d, verb=Verb.RELEASE, because=back) if d.asset in released else d for d in decisions
+            ] + [
+                Decision(a, r.snapshot, entries.get(a), Verb.RELEASE, Reason.RESTORED, back)
+                for a, r in released.items()
+                if a not in known
+            ]
+            return sorted([*decisions, *told], key=lambda d: d.asset), [*returns, *releases], tuple(lost)
         if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
             return decisions, [], ()
         return self._completed(decisions, snapshots, now)
@@ -445,6 +501,13 @@ class Planning:
         )
 
 
+def _keepable(step: Build, snapshots: Mapping[SnapshotId, Snapshot], built: Collection[str]) -> Build:
+    """What could be kept must be there."""
+    if step.keeps is None or snapshots[step.keeps].location in built:
+        return step
+    return replace(step, keeps=None)
+
+
 def _worked(
     step: Build,
     snapshots: Mapping[SnapshotId, Snapshot],
@@ -464,3 +527,13 @@ def _worked(
     if window is not None:
         wanted = max(wanted[0], said.unit.floor(window[0])), min(wanted[1], said.unit.ceil(window[1]))
     return replace(step, spans=intervals.normal([wanted]))
+
+
+def _whole(project: Project) -> tuple[str, ...]:
+    """Which models any change upstream builds, and why."""
+    found = [f"{asset} ({reason})" for asset, reason in sorted(project.unanalysed.items())]
+    if not found:
+        return ()
+    more = len(found) - _TELL
+    told = "; ".join(found[:_TELL]) + (f"; and {more} more" if more > 0 else "")
+    return (f"built by any change of what they read, for their columns can't be told apart: {told}",)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anabranch.app import events
+from anabranch.app.releasing import Handed, hand_over, settled
 from anabranch.app.state import (
     AUDITED,
     CONTENT,
@@ -37,7 +38,7 @@ from anabranch.domain.plan import Plan
 from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import AnabranchError, StalePlan
-from anabranch.ports.provider import Decide, Move, Provider, Shown, Swap
+from anabranch.ports.provider import Decide, Move, Provider, Shown, Swap, Takeover
 
 EXACT = frozenset({Action.UNDO, Action.RESTORE, Action.DROP})
 """Actions that mean one very state: any movement makes their plans stale."""
@@ -122,6 +123,7 @@ class Publisher:
             Action.PROMOTE: f"anabranch promote {plan.requires.source[0] if plan.requires.source else ''}".strip(),
             Action.CREATE: f"anabranch env create {name}",
             Action.DROP: f"anabranch env drop {name}",
+            Action.ADOPT: "anabranch adopt",
         }
         hint = f"plan again: {again.get(plan.action, f'anabranch {plan.action.value} {name}')}"
         if environment is None:
@@ -141,8 +143,9 @@ class Publisher:
         while True:
             target = self.result(plan)
             moved = self._moved(swaps)
+            handed = hand_over(self._state, plan)
             commit = self._commit(plan, target, now, {k: (m.was, m.shall.current) for k, m in moved.items()})
-            published = self._try(plan, target, commit, moved)
+            published = self._try(plan, target, commit, moved, handed)
             if published is not None:
                 return published
 
@@ -176,6 +179,10 @@ class Publisher:
         if plan.settings is None:
             return None
         parents = (target.environment.head, *plan.parents[1:]) if target.environment else plan.parents
+        if plan.action is Action.ADOPT and not parents:  # so that there is a state to go back to
+            nothing = Commit(EMPTY, (), 1, plan.environment, Action.ADOPT, plan.author, now, "begin with nothing")
+            self._state.keep((), [nothing])
+            parents = (nothing.id,)
         before = self._state.commit(parents[0]).tree if parents else None
         if before == target.tree and plan.action is not Action.UNDO and len(parents) < 2 and not refreshed:
             return None
@@ -196,7 +203,14 @@ class Publisher:
         self._state.keep((), [commit])
         return commit
 
-    def _try(self, plan: Plan, target: Target, commit: Commit | None, moved: Mapping[str, _Moved]) -> Published | None:
+    def _try(
+        self,
+        plan: Plan,
+        target: Target,
+        commit: Commit | None,
+        moved: Mapping[str, _Moved],
+        handed: Handed,
+    ) -> Published | None:
         head: CommitId | None = None
         if plan.settings is not None:
             head = commit.id if commit else target.environment.head if target.environment else plan.parents[0]
@@ -208,7 +222,8 @@ class Publisher:
         with ExitStack() as stack:
             decide = {p.provider: self._decide(p.provider, lambda: shall, plan.repairs) for p in plan.points}
             swaps = {p: [m.swap for m in moved.values() if m.swap.snapshot.provider == p] for p in decide}
-            contexts = (self._providers[p].prepare(plan.environment, d, swaps[p]) for p, d in decide.items())
+            taken = {p: [t for t in handed.takeovers if t.snapshot.provider == p] for p in decide}
+            contexts = (self._providers[p].prepare(plan.environment, d, swaps[p], taken[p]) for p, d in decide.items())
             try:
                 prepared = [stack.enter_context(context) for context in contexts]
             except AnabranchError:
@@ -223,6 +238,8 @@ class Publisher:
             for each in moved.values():
                 write.update(each.after)
                 expect.update(each.before)
+            write.update(handed.after)
+            expect.update(handed.before)
             if not self._state.store.swap(expect, write):
                 return None
             try:
@@ -230,7 +247,7 @@ class Publisher:
                     ready.commit()
             except Exception:  # the journal goes on saying "published": who showed it already must be set right
                 back = {k: cell for each in moved.values() for k, cell in each.before.items()}
-                self._state.store.swap({key: will}, {**back, key: target.cell})
+                self._state.store.swap({key: will}, {**back, **handed.back, key: target.cell})
                 raise
         seconds = time.perf_counter() - began
         pointed = sum(p.moved for p in prepared)
@@ -283,9 +300,12 @@ class Publisher:
         swaps = [Swap(s, contents[s.location]) for s in moving if s.location in contents]
         for provider in sorted({p.provider for p in plan.points}):
             own = [s for s in swaps if s.snapshot.provider == provider]
-            self._carry_forward(plan.environment, provider, own)
+            taken = [t for t in settled(self._state, plan) if t.snapshot.provider == provider]
+            self._carry_forward(plan.environment, provider, own, taken)
 
-    def _carry_forward(self, name: EnvironmentName, provider: str, swaps: Collection[Swap]) -> None:
+    def _carry_forward(
+        self, name: EnvironmentName, provider: str, swaps: Collection[Swap], taken: Collection[Takeover]
+    ) -> None:
         decide = self._decide(provider, lambda: self._current(name), ())
         is_behind = False
 
@@ -295,8 +315,8 @@ class Publisher:
             is_behind = shown != move.shown
             return move
 
-        with self._providers[provider].prepare(name, look, swaps) as prepared:
-            if is_behind or swaps:
+        with self._providers[provider].prepare(name, look, swaps, taken) as prepared:
+            if is_behind or swaps or taken:
                 prepared.commit()
 
     def _current(self, name: EnvironmentName) -> Shown | None:

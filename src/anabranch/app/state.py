@@ -11,6 +11,8 @@ cell                         what it says
 ``content/LOCATION``         its generations: which is current, and what each holds
 ``audited/LOCATION``         of each generation of it, the audits that were run and didn't block
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
+``same/LOCATION``            the location that holds what would be built there
+``adopted/LOCATION``         where the table stands that was adopted for what is built at that location
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
 """
@@ -40,6 +42,7 @@ from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
 CONTENT, REFRESHING, AUDITED = "content/", "refresh/", "audited/"
+SAME, ADOPTED = "same/", "adopted/"
 
 
 class Stage(StrEnum):
@@ -193,6 +196,11 @@ class State:
         has passed."""
         cells = self.store.read([AUDITED + location for location in locations])
         return {k.removeprefix(AUDITED): decode_audited(v) for k, v in cells.items()}
+
+    def placed(self, found: Collection[Snapshot]) -> list[Snapshot]:
+        """Snapshots as a project has them, at the locations of tables that were adopted for them."""
+        adopted = {k.removeprefix(ADOPTED): v.decode() for k, v in self.store.scan(ADOPTED).items()}
+        return [replace(s, location=adopted[s.location]) if s.location in adopted else s for s in found]
 
     # -- journals --------------------------------------------------------------------------------------------------
     def open_plans(self) -> dict[PlanId, OpenPlan]:

@@ -7,23 +7,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from anabranch.app import diff, events
+from anabranch.app.adopting import Adopting
 from anabranch.app.apply import Applied, Applier, Inputs
 from anabranch.app.auditing import EnvironmentAudit, Outcome
 from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.planning import Planning, Setting
 from anabranch.app.refreshing import Refreshing, Restatement
 from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
+from anabranch.domain.hooks import Hooks
 from anabranch.domain.ids import CommitId
 from anabranch.domain.intervals import Span
-from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name, nearest
+from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
+from anabranch.domain.selection import Changed, Selection, candidates_of
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
+from anabranch.ports.rows import RowOptions
+
+EVERYTHING = Selection()
+NO_HOOKS = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +98,11 @@ class Workspace:
         now: Callable[[], datetime],
         explain: Explain,
         listen: events.Listener = events.silent,
+        changed: Changed = lambda ref: (),
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
-        """``tables`` is the one of ``providers`` that ad-hoc queries run on."""
+        """``tables`` is the one of ``providers`` that ad-hoc queries run on. ``changed``: the project's files that
+        differ from a commit or branch, according to git. ``hooks``: what runs around changes, on ``tables``."""
         self.state = state
         self.rules = rules
         self.here = here
@@ -99,10 +110,13 @@ class Workspace:
         self.loader = loader
         self._providers = providers
         self._now = now
+        self._changed_since = changed
         self._inspector = Inspector(state, providers)
         self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
+        self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
-        self._applier = Applier(state, providers, now, listen)
+        self._hooks = HookRunner(tables, hooks, listen)
+        self._applier = Applier(state, providers, now, listen, self._hooks)
         self._janitor = Janitor(state, providers, rules.retention)
 
     def now(self) -> datetime:
@@ -150,9 +164,9 @@ class Workspace:
         return self.rules.protects(name) or (there is not None and there.protected)
 
     # -- plans -----------------------------------------------------------------------------------------------------
-    def project(self) -> Project:
-        """The project's files. Raises ``ModelError``."""
-        return self.loader.load()
+    def project(self, name: EnvironmentName) -> Project:
+        """The project's files, as they are in an environment. Raises ``ModelError``."""
+        return self.loader.load(name)
 
     def plan_apply(
         self,
@@ -161,24 +175,61 @@ class Workspace:
         merged: bool = False,
         explain: bool = False,
         window: Span | None = None,
+        selection: Selection = EVERYTHING,
     ) -> Plan:
-        """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition."""
-        setting = self._setting(name, self.rules.ttl)
-        return self._planning.apply(
-            name, self.project(), setting, self._now(), merged=merged, explain=explain, window=window
+        """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition; with a
+        ``selection``, only that changes.
+
+        Raises:
+            SelectionError: the selection names what isn't there.
+            Refused: it lacks what belongs to it.
+        """
+        setting, project = self._setting(name, self.rules.ttl), self.project(name)
+        chosen = None
+        if selection:
+            base = self.state.environment(name) or self.state.environment(self.rules.trunk)
+            chosen = self._chosen(selection, {**(self.assets(base.name) if base else {}), **project.assets})
+        return self._noted(
+            self._planning.apply(
+                name,
+                project,
+                setting,
+                self._now(),
+                again=self.loader.again,
+                merged=merged,
+                explain=explain,
+                window=window,
+                chosen=chosen,
+            )
         )
+
+    def _noted(self, plan: Plan) -> Plan:
+        return replace(plan, notes=plan.notes + self._hooks.notes(plan))
+
+    def _chosen(self, selection: Selection, among: Mapping[AssetName, Snapshot]) -> set[AssetName]:
+        return selection.of(candidates_of(among), self._changed_since)
 
     def plan_run(
         self,
         name: EnvironmentName,
         *,
-        only: Collection[AssetName] | None = None,
+        selection: Selection = EVERYTHING,
         ignore_cron: bool = False,
         restate: Restatement | None = None,
     ) -> Plan:
-        """What the environment's data lacks by now. Raises ``NotFound``, ``Refused``."""
+        """What the environment's data lacks by now. Raises ``NotFound``, ``SelectionError``, ``Refused``."""
         there = self.state.require(name)
-        return self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
+        only = self._chosen(selection, self.assets(name)) if selection else None
+        return self._noted(
+            self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
+        )
+
+    def plan_adopt(self, names: Collection[str], *, check: bool = True) -> Plan:
+        """Takes tables over that stand under the names of models, into the trunk. ``names`` of assets, or patterns such
+        as ``marts.*``; ``check``: whether declared keys must be unique. Raises ``NotFound``, ``Refused``."""
+        trunk = self.rules.trunk
+        project = self.project(trunk)
+        return self._adopting.plan(trunk, project, names, self._setting(trunk, None), self._now(), check=check)
 
     def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
         """A new environment, from ``base`` (by default the trunk)."""
@@ -192,7 +243,7 @@ class Workspace:
 
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
         """Raises ``MergeConflict``."""
-        return self._planning.promote(self.state.require(source), self.state.require(into))
+        return self._noted(self._planning.promote(self.state.require(source), self.state.require(into)))
 
     def plan_drop(self, name: EnvironmentName) -> Plan:
         """Raises ``Refused`` for a protected one."""
@@ -308,11 +359,17 @@ class Workspace:
         return self._inspector.inspect(environment)
 
     def diff(
-        self, name: EnvironmentName, other: EnvironmentName, *, rows: bool, sample: int = 10
+        self,
+        name: EnvironmentName,
+        other: EnvironmentName,
+        *,
+        rows: RowOptions | None = None,
+        selection: Selection = EVERYTHING,
     ) -> diff.EnvironmentDiff:
-        """What ``name`` has that ``other`` hasn't."""
+        """What ``name`` has that ``other`` hasn't. See :func:`anabranch.app.diff.compare`."""
         before, after = self.state.require(other), self.state.require(name)
-        return diff.compare(self.state, self.tables, before, after, rows=rows, sample=sample)
+        only = self._chosen(selection, {**self.assets(other), **self.assets(name)}) if selection else None
+        return diff.compare(self.state, self.tables, before, after, rows=rows, only=only)
 
     def log(self, name: EnvironmentName, limit: int) -> list[LogEntry]:
         """The environment's history, newest first; it goes on into that of the environment it began from."""
@@ -338,24 +395,20 @@ class Workspace:
     def audit(
         self,
         name: EnvironmentName,
-        only: Collection[AssetName] = (),
+        selection: Selection = EVERYTHING,
         tell: Callable[[Outcome], None] = lambda outcome: None,
     ) -> list[Outcome]:
-        """Runs the audits of an environment, all or those of ``only``, over what it shows now. Raises ``NotFound``."""
-        assets = self.assets(name)
-        for asset in only:
-            if asset not in assets:
-                near = nearest(asset, list(assets))
-                hint = f"did you mean {near}?" if near else f"anabranch env show {name}"
-                raise NotFound(f"{name} has no {asset}", hint=hint)
-        tree = self.state.commit(self.state.require(name).head).tree
-        chosen = [s for a, s in assets.items() if not only or a in only]
-        inputs = Inputs(self.state, tree)
-        return EnvironmentAudit(self.state, self._providers, inputs.of_audits, self._now()).run(chosen, tell)
+        """Runs the audits of an environment, all or those of ``selection``, over what it shows now. Raises
+        ``NotFound``."""
+        chosen = self.assets(name, selection)
+        inputs = Inputs(self.state, self.state.commit(self.state.require(name).head).tree)
+        return EnvironmentAudit(self.state, self._providers, inputs.of_audits, self._now()).run(chosen.values(), tell)
 
-    def assets(self, name: EnvironmentName) -> dict[AssetName, Snapshot]:
-        """All that ``name`` has."""
+    def assets(self, name: EnvironmentName, selection: Selection = EVERYTHING) -> dict[AssetName, Snapshot]:
+        """What ``name`` has, or what of it is selected."""
         tree = self.state.commit(self.state.require(name).head).tree
         entries = self.state.trees.entries(tree)
-        found = self.state.snapshots(list(entries.values()))
-        return {asset: found[i] for asset, i in entries.items()}
+        snapshots = self.state.snapshots(list(entries.values()))
+        found = {asset: snapshots[i] for asset, i in entries.items()}
+        chosen = self._chosen(selection, found) if selection else found
+        return {asset: snapshot for asset, snapshot in found.items() if asset in chosen}

@@ -39,6 +39,29 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
         return []
 
 
+def selecting(function: Decorated) -> Decorated:
+    """``--select`` and ``--exclude``, which the command gets as ``select`` and ``exclude``."""
+    select = click.option(
+        "--select", multiple=True, metavar="SELECTOR", shell_complete=_complete_selector,
+        help="Only these assets: a name, marts.*, tag:x, kind:view, git:main; +x and x+ take what it reads and what"
+        " reads it along. May be given again.",
+    )  # fmt: skip
+    exclude = click.option(
+        "--exclude", multiple=True, metavar="SELECTOR", shell_complete=_complete_selector, help="All but these assets."
+    )
+    return select(exclude(function))
+
+
+def _complete_selector(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from anabranch.domain.selection import candidates_of, completions
+
+    try:
+        with workspace(context) as w:
+            return completions(incomplete, candidates_of(w.project(w.rules.trunk).assets))
+    except Exception:  # noqa: BLE001  # completion must never disturb the shell
+        return []
+
+
 @contextmanager
 def workspace(context: click.Context, listen: events.Listener = events.silent) -> Iterator[Workspace]:
     """The workspace of the folder that the command is run in."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "Show where things stand.",
     "plan": "Show what apply would do, and why.",
     "apply": "Make an environment what the files say.",
+    "adopt": "Take tables over that another tool made.",
     "run": "Bring an environment's data up to date.",
     "diff": "Show how an environment differs from another.",
     "promote": "Point an environment at what was built and tested in another.",

@@ -53,6 +53,8 @@ def summary(plan: Plan) -> str:
         )
     if plan.is_empty and plan.action is Action.RUN:
         return "nothing is due"
+    if plan.is_empty and plan.action is Action.ADOPT:
+        return "nothing to adopt"
     if plan.is_empty:
         return f"nothing to do: {count(plan.total, 'asset')} as they should be"
     tally = plan.tally()
@@ -63,6 +65,10 @@ def summary(plan: Plan) -> str:
         parts.append(f"{tally[Verb.REFRESH]:,} completed")
     if tally[Verb.RETURN]:
         parts.append(f"{tally[Verb.RETURN]:,} with earlier data")
+    if tally[Verb.ADOPT]:
+        parts.append(f"{tally[Verb.ADOPT]:,} adopted")
+    if tally[Verb.RELEASE]:
+        parts.append(f"{tally[Verb.RELEASE]:,} given back")
     if tally[Verb.DEFINE]:
         parts.append(f"{tally[Verb.DEFINE]:,} defined")
     if tally[Verb.DESCRIBE]:
@@ -140,6 +146,7 @@ def applied_as_dict(applied: Applied) -> dict[str, object]:
         "built": sorted(applied.report.built),
         "reused_builds": sorted(applied.report.reused),
         "audits": audits.as_dicts(applied.report.audited),
+        "kept": sorted(applied.report.kept),
         "moved": applied.moved,
         "seconds": round(applied.seconds, 3),
         "plan": as_dict(applied.plan),

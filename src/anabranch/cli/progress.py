@@ -73,6 +73,10 @@ class Reporter:
                     self._say(f"  {click.style(mark, fg='green')} {asset:<32}{rows:<18}{took:>8}")
                 elif self._bar is None and self._done % 100 == 0:
                     self._say(f"  {self._done:,} of {self._total:,}")
+            case events.BuildKept(asset=asset):
+                self._advance()
+                if self._total <= MOST:
+                    self._say(f"  {click.style('=', fg='green')} {asset:<32}reused: same data")
             case events.BuildBroke(asset=asset):
                 self._advance()
                 self._say(f"  {click.style('✗', fg='red')} {asset}")
@@ -87,6 +91,9 @@ class Reporter:
                 self.end()
                 what = f"{count(moved, 'view')} {'removed' if gone else 'repointed'}"
                 self._say(f"  {click.style('✓', fg='green')} {what:<50}{seconds(took):>8}")
+            case events.HooksRan(what=what, number=number, seconds=took):
+                told = f"{what}: {count(number, 'statement')}"
+                self._say(f"  {click.style('✓', fg='green')} {told:<50}{seconds(took):>8}")
             case events.Healed(environment=environment, action=action, forward=forward):
                 how = "had been published, and was carried forward" if forward else "was ended; its builds are kept"
                 self._say(f"an interrupted {action} of {environment} {how}")

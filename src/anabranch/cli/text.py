@@ -16,6 +16,8 @@ COLOURS = {
     Verb.REFRESH: "green",
     Verb.RETURN: "cyan",
     Verb.DEFINE: "cyan",
+    Verb.ADOPT: "green",
+    Verb.RELEASE: "cyan",
     Verb.DESCRIBE: "yellow",
     Verb.REMOVE: "yellow",
 }

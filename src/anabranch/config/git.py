@@ -1,10 +1,17 @@
-"""Which git branch is checked out, read from git's files: no process is started."""
+"""What git says: the branch that is checked out, read from git's files; what changed, asked of git itself."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from anabranch.errors import NotFound, ProjectError, Refused
+
+PATIENCE = 30.0
+"""Seconds that git may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +76,39 @@ def _configured_name(file: Path) -> str | None:
             if key.strip() == "name":
                 return value.strip().strip('"') or None
     return None
+
+
+def changed_since(root: Path, reference: str, patience: float = PATIENCE) -> frozenset[str]:
+    """The files below ``root``, relative to it, that differ from where this checkout left ``reference`` (a commit or
+    branch): changed in commits since or not yet committed, new, or deleted.
+
+    Raises:
+        NotFound: git knows no such commit or branch.
+        ProjectError: ``root`` isn't in a git checkout, or there is no git.
+        Refused: git failed, or took longer than ``patience`` seconds.
+    """
+    commit = _ask(root, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}"], patience)
+    if commit is None:
+        if checkout(root) is None:
+            raise ProjectError("git: selects by what git says, and this is not a git checkout", hint="name assets")
+        raise NotFound(f"git knows no commit or branch {reference!r}", hint="git branch --all lists the branches")
+    base = _ask(root, ["merge-base", commit.strip(), "HEAD"], patience) or commit
+    compare = ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", base.strip(), "--", "."]
+    told = [_ask(root, each, patience) for each in (compare, ["ls-files", "--others", "--exclude-standard", "-z"])]
+    if None in told:
+        raise Refused(f"git can't tell what changed since {reference}", hint="look what git status says")
+    return frozenset(path for text in told if text for path in text.split("\0") if path)
+
+
+def _ask(root: Path, arguments: Sequence[str], patience: float) -> str | None:
+    """What git answers; None where it refuses."""
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, timeout=patience, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError as error:
+        raise ProjectError("git: selects by what git says, and there is no git here", hint="name assets") from error
+    except subprocess.TimeoutExpired as error:
+        raise Refused(f"git took longer than {patience:.0f} s to say what changed", hint="name assets") from error
+    return done.stdout.decode("utf-8", errors="surrogateescape") if done.returncode == 0 else None

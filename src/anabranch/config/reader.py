@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from anabranch.domain.names import nearest
 from anabranch.errors import ConfigError, Where
+from anabranch.sql.macros.values import Value as Plain
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -114,13 +116,41 @@ class Value:
             self.fail(f"{self.path} must be a whole number above zero, not {text!r}")
         return int(text)
 
+    def plain(self) -> Plain:
+        """A text, a number, true or false, null, or a list of these."""
+        from yaml import SafeLoader
+        from yaml.constructor import SafeConstructor
+        from yaml.nodes import ScalarNode, SequenceNode
+
+        if isinstance(self.node, SequenceNode):
+            return [Value(n, self.file, self.path).plain() for n in self.node.value]
+        if not isinstance(self.node, ScalarNode):
+            self.fail(f"{self.path} must be a single value or a list", "give each of its values a name of its own")
+        kind = self.node.tag.rpartition(":")[2]
+        if kind == "null":
+            return None
+        if kind not in ("int", "float", "bool"):
+            return self.text()
+        found: int | float | bool = SafeConstructor.construct_object(SafeLoader(""), self.node)
+        if isinstance(found, float) and not math.isfinite(found):
+            self.fail(f"{self.path} must be a finite number, not {self.node.value}")
+        return found
+
     def texts(self) -> tuple[str, ...]:
         """A list of scalars; a single one stands for a list of one."""
+        return tuple(member.text() for member in self.members())
+
+    def members(self) -> list[Value]:
+        """Of a list; what isn't one is its own and only member."""
         from yaml.nodes import SequenceNode
 
         if isinstance(self.node, SequenceNode):
-            return tuple(Value(n, self.file, self.path).text() for n in self.node.value)
-        return (self.text(),)
+            return [Value(n, self.file, self.path) for n in self.node.value]
+        return [self]
+
+    def hidden(self) -> tuple[str, ...]:
+        """The values that :meth:`text` takes from the process's environment."""
+        return tuple(os.environ[m[1]] for m in _VARIABLE.finditer(str(self.node.value)) if m[1] in os.environ)
 
 
 def span(text: str) -> timedelta:

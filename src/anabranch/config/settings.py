@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 from anabranch.config.reader import Value, read
-from anabranch.domain.names import AssetName, EnvironmentName, asset_name, environment_name
+from anabranch.domain.hooks import Hook, Hooks
+from anabranch.domain.names import AssetName, EnvironmentName, asset_name, environment_name, nearest
 from anabranch.domain.places import Suffix
 from anabranch.errors import ConfigError, InvalidName, Where
+from anabranch.sql.macros.moments import MOMENTS
+from anabranch.sql.macros.scope import RUNTIME
+from anabranch.sql.macros.values import Value as Plain
 
 FILE = "anabranch.yaml"
 FOLDER = ".anabranch"
 DEFAULT_SCHEMA = "main"
 TRUNK = EnvironmentName("prod")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,11 @@ class Settings:
     warehouse: Warehouse = field(default_factory=Warehouse)
     sources: Mapping[AssetName, Source] = field(default_factory=dict)
     seeds: Mapping[AssetName, Seed] = field(default_factory=dict)
+    variables: Mapping[str, Plain] = field(default_factory=dict)
+    """For macros; names in lower case."""
+    overrides: Mapping[EnvironmentName, Mapping[str, Plain]] = field(default_factory=dict)
+    """Other values of variables, in some environments."""
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 def find_root(start: Path) -> Path:
@@ -79,13 +90,26 @@ def load(root: Path) -> Settings:
     """Reads ``root/anabranch.yaml``. Raises ``ConfigError`` that names file, line and what to do."""
     file = root / FILE
     top = read(file).section(
-        {"project", "state", "environments", "retention", "warehouse", "sources", "seeds"},
+        {
+            "project",
+            "state",
+            "environments",
+            "retention",
+            "warehouse",
+            "sources",
+            "seeds",
+            "variables",
+            "before_all",
+            "after_all",
+        },
     )
     if "project" not in top:
         raise ConfigError(f"{FILE} doesn't name the project", where=Where(file, 1), hint="add: project: NAME")
     found = Settings(root=root, project=top["project"].text())
     if "state" in top:
         found = replace(found, state=top["state"].text())
+    if "variables" in top:
+        found = replace(found, variables=_variables(top["variables"]))
     if "environments" in top:
         found = _environments(found, top["environments"])
     if "retention" in top:
@@ -95,16 +119,28 @@ def load(root: Path) -> Settings:
         warehouse=_warehouse(top["warehouse"]) if "warehouse" in top else Warehouse(),
         sources=dict(_source(k, v) for _, k, v in top["sources"].items()) if "sources" in top else {},
         seeds=dict(_seed(k, v) for _, k, v in top["seeds"].items()) if "seeds" in top else {},
+        hooks=Hooks(_hooks(top.get("before_all")), _hooks(top.get("after_all"))),
     )
+
+
+def _hooks(value: Value | None) -> tuple[Hook, ...]:
+    """Statements, one after another."""
+    if value is None:
+        return ()
+    return tuple(Hook(each.text(), each.where, each.hidden()) for each in value.members())
 
 
 def _environments(settings: Settings, value: Value) -> Settings:
-    found = value.section({"trunk", "branches", "protected", "ttl", "suffix"})
+    found = value.section({"trunk", "branches", "protected", "ttl", "suffix", "variables"})
     branches = (
         {name: _environment(target) for name, _, target in found["branches"].items()} if "branches" in found else {}
     )
+    overrides: dict[EnvironmentName, Mapping[str, Plain]] = {}
+    for name, key, target in found["variables"].items() if "variables" in found else ():
+        overrides[_environment(key, name)] = _variables(target, settings.variables)
     return replace(
         settings,
+        overrides=overrides,
         trunk=_environment(found["trunk"]) if "trunk" in found else settings.trunk,
         branches=branches,
         ttl=found["ttl"].span() if "ttl" in found else None,
@@ -125,6 +161,25 @@ def _warehouse(value: Value) -> Warehouse:
         settings={k: v.text() for k, _, v in found["settings"].items()} if "settings" in found else {},
         where=value.where,
     )
+
+
+def _variables(value: Value, known: Mapping[str, Plain] | None = None) -> dict[str, Plain]:
+    """Variables of macros. ``known``: only these may be set."""
+    found: dict[str, Plain] = {}
+    for name, key, target in value.items():
+        if not _VARIABLE.match(name):
+            key.fail(f"{name} can't be a variable's name", "use letters, digits and underscores")
+        lower = name.lower()
+        if lower in MOMENTS or lower in RUNTIME:
+            key.fail(f"@{lower} is a variable that every model has", "choose another name")
+        if lower in found:
+            key.fail(f"{name} is there twice: case doesn't matter", "keep one of them")
+        if known is not None and lower not in known:
+            near = nearest(lower, sorted(known))
+            hint = f"did you mean {near}?" if near else f"give {name} a value under variables: first"
+            key.fail(f"there is no variable {name}", hint)
+        found[lower] = target.plain()
+    return found
 
 
 def _source(key: Value, value: Value) -> tuple[AssetName, Source]:

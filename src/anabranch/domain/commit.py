@@ -23,6 +23,8 @@ class Action(StrEnum):
     UNDO = "undo"
     RESTORE = "restore"
     RUN = "run"
+    ADOPT = "adopt"
+    """Tables that somebody else made came under management."""
     DROP = "drop"
     """Never in a commit: a dropped environment has no head."""
 

@@ -20,6 +20,9 @@ SHORT = 7
 """Digits of an id that people are shown."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def digest(data: bytes) -> ObjectId:
     """The 40 hex digits that identify ``data``."""
     return ObjectId(hashlib.blake2b(data, digest_size=20).hexdigest())
@@ -27,7 +30,7 @@ def digest(data: bytes) -> ObjectId:
 
 def canonical(value: object) -> bytes:
     """JSON with one spelling for one value: keys sorted, no white space, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def short(identifier: str) -> str:

@@ -114,17 +114,17 @@ def incoherent(
     assets: Collection[AssetName],
     sides: tuple[TreeId, TreeId, TreeId],
 ) -> list[Conflict]:
-    """Those of ``assets`` that ``tree`` has over other upstreams than it has; ``sides`` (base, ours, theirs) are for
-    the report."""
+    """Those of ``assets`` whose upstreams in ``tree`` aren't what they were built over, as far as they read
+    it; ``sides`` (base, ours, theirs) are for the report."""
     pointed = {a: s for a in sorted(set(assets)) if (s := trees.get(tree, a)) is not None}
     snapshots = read(list(pointed.values()))
     found: list[Conflict] = []
     upstream_ids = {u: trees.get(tree, u) for s in snapshots.values() for u in s.upstreams}
     upstreams = read([i for i in upstream_ids.values() if i is not None])
     for asset, snapshot_id in pointed.items():
-        for upstream, fingerprint in snapshots[snapshot_id].upstreams.items():
+        for upstream, read_of_it in snapshots[snapshot_id].upstreams.items():
             there = upstream_ids[upstream]
-            if there is None or upstreams[there].fingerprint != fingerprint:
+            if there is None or not read_of_it.holds(upstreams[there]):
                 b, o, t = (trees.get(side, asset) for side in sides)
                 found.append(Conflict(asset, b, o, t, Cause.UPSTREAM_MOVED, upstream))
                 break

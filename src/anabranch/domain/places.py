@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from anabranch.domain.ids import Fingerprint
@@ -9,6 +10,7 @@ from anabranch.domain.names import OWN_PREFIX, PART_LENGTH, SEPARATOR, AssetName
 
 VERSION_DIGITS = 12
 """Hex digits of the fingerprint that end a physical table's name."""
+_VERSIONED = re.compile(rf".+{SEPARATOR}[0-9a-f]{{{VERSION_DIGITS}}}\Z")
 
 
 class Suffix(StrEnum):
@@ -23,10 +25,26 @@ class Suffix(StrEnum):
 def physical_location(asset: AssetName, fingerprint: Fingerprint) -> str:
     """``sales.orders`` -> ``anabranch__sales.orders__0123456789ab``."""
     *catalog, schema, name = asset.split(".")
-    version = fingerprint[:VERSION_DIGITS]
     own_schema = shorten(f"{OWN_PREFIX}{SEPARATOR}{schema}")
-    own_name = f"{shorten(name, PART_LENGTH - VERSION_DIGITS - len(SEPARATOR))}{SEPARATOR}{version}"
-    return ".".join([*catalog, own_schema, own_name])
+    return ".".join([*catalog, own_schema, _versioned(name, fingerprint)])
+
+
+def adopted_location(asset: AssetName, fingerprint: Fingerprint) -> str:
+    """``sales.orders`` -> ``sales.orders__0123456789ab``: where a table goes that is adopted. It stays in its schema,
+    for DuckDB can't move a table to another one without copying it."""
+    *above, name = asset.split(".")
+    return ".".join([*above, _versioned(name, fingerprint)])
+
+
+def _versioned(name: str, fingerprint: Fingerprint) -> str:
+    stem = shorten(name, PART_LENGTH - VERSION_DIGITS - len(SEPARATOR))
+    return f"{stem}{SEPARATOR}{fingerprint[:VERSION_DIGITS]}"
+
+
+def is_adopted(location: str) -> bool:
+    """Whether a location has the form that :func:`adopted_location` gives. A source may be named like that too."""
+    *_, schema, name = ["", *location.split(".")]
+    return not is_physical_schema(schema) and _VERSIONED.match(name) is not None
 
 
 def is_physical_schema(schema: str) -> bool:

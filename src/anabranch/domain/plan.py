@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from anabranch.domain.commit import Action, Environment
+from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
 from anabranch.domain.intervals import Spans
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -25,6 +26,10 @@ class Verb(StrEnum):
     """Same definition, later data: its next generation is computed, and swapped in under the same name."""
     RETURN = "return"
     """Same definition, an earlier generation of its data."""
+    ADOPT = "adopt"
+    """A table that somebody else made comes under management: it gets its physical name, and a view its old one."""
+    RELEASE = "release"
+    """A table that was adopted gets its own name back."""
     DESCRIBE = "describe"
     """Same data; only what is said about it changes."""
     REMOVE = "remove"
@@ -73,6 +78,8 @@ class Build:
     """Of a model with intervals, what is filled."""
     previous: SnapshotId | None = None
     """The version that it takes the place of, where something is carried over from it."""
+    keeps: SnapshotId | None = None
+    """The version whose data stays, should all that changed in what it reads turn out to hold the same data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,30 @@ class Audits:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take the table that stands under the asset's own name as what the snapshot says; with the view over it. ``rows``,
+    ``columns`` (names and types) and ``content`` are what was found there."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    rows: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The way back: an adopted table gets the asset's name again, and isn't managed any more."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """Make one provider show the environment as the resulting tree says (or not at all, where it is dropped)."""
 
@@ -121,7 +152,7 @@ class Point:
     """After all builds."""
 
 
-Step = Build | Refresh | Return | Audits | Point
+Step = Build | Refresh | Return | Adopt | Release | Audits | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +194,8 @@ class Plan:
     """The moment that queries take for the present, in seconds since 1970."""
     partial: bool = False
     """What it builds are previews, of a part of the time."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Locations, and where the data that belongs there stands already."""
 
     @property
     def builds(self) -> tuple[Build, ...]:
@@ -184,6 +217,11 @@ class Plan:
     @property
     def audits(self) -> tuple[Audits, ...]:
         return tuple(s for s in self.steps if isinstance(s, Audits))
+
+    @property
+    def adoptions(self) -> tuple[Adopt | Release, ...]:
+        """The steps that bring a table under management, or out of it."""
+        return tuple(s for s in self.steps if isinstance(s, Adopt | Release))
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -6,9 +6,24 @@ import json
 from typing import Any
 
 from anabranch.domain.commit import Action, decode_environment, encode_environment
+from anabranch.domain.content import Content
 from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Spans
-from anabranch.domain.plan import Audits, Build, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
+from anabranch.domain.plan import (
+    Adopt,
+    Audits,
+    Build,
+    Decision,
+    Plan,
+    Point,
+    Reason,
+    Refresh,
+    Release,
+    Requirement,
+    Return,
+    Step,
+    Verb,
+)
 
 
 def encode(plan: Plan) -> bytes:
@@ -34,6 +49,7 @@ def encode(plan: Plan) -> bytes:
             "notes": list(plan.notes),
             "now": plan.now,
             "partial": plan.partial,
+            "same": dict(plan.same),
         }
     )
 
@@ -61,12 +77,13 @@ def decode(data: bytes) -> Plan:
         notes=tuple(raw["notes"]),
         now=raw.get("now", 0),
         partial=raw.get("partial", False),
+        same=raw.get("same", {}),
     )
 
 
 def _encode_step(step: Step) -> list[object]:
     if isinstance(step, Build):
-        more = [list(step.needs), step.again, step.spans, step.previous]
+        more = [list(step.needs), step.again, step.spans, step.previous, step.keeps]
         return ["build", step.id, step.provider, step.asset, step.snapshot, *more]
     if isinstance(step, Refresh):
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
@@ -74,13 +91,19 @@ def _encode_step(step: Step) -> list[object]:
         return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
     if isinstance(step, Audits):
         return ["audit", step.id, step.provider, step.asset, step.snapshot, list(step.needs), step.late]
+    if isinstance(step, Adopt):
+        content = step.content.encode() if step.content is not None else None
+        found = [step.rows, [list(c) for c in step.columns], content]
+        return ["adopt", step.id, step.provider, step.asset, step.snapshot, *found]
+    if isinstance(step, Release):
+        return ["release", step.id, step.provider, step.asset, step.snapshot]
     return ["point", step.id, step.provider, step.environment]
 
 
 def _decode_step(raw: list[Any]) -> Step:
     if raw[0] == "build":
-        _, identifier, provider, asset, snapshot, needs, again, spans, previous = raw
-        return Build(identifier, provider, asset, snapshot, tuple(needs), again, _spans(spans), previous)
+        _, identifier, provider, asset, snapshot, needs, again, spans, previous, keeps = raw
+        return Build(identifier, provider, asset, snapshot, tuple(needs), again, _spans(spans), previous, keeps)
     if raw[0] == "refresh":
         _, identifier, provider, asset, snapshot, spans, needs = raw
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
@@ -89,6 +112,13 @@ def _decode_step(raw: list[Any]) -> Step:
     if raw[0] == "audit":
         _, identifier, provider, asset, snapshot, needs, late = raw
         return Audits(identifier, provider, asset, snapshot, tuple(needs), late)
+    if raw[0] == "adopt":
+        _, identifier, provider, asset, snapshot, rows, columns, content = raw
+        found = tuple((name, kind) for name, kind in columns)
+        held = Content.decode(content) if content is not None else None
+        return Adopt(identifier, provider, asset, snapshot, rows, found, held)
+    if raw[0] == "release":
+        return Release(*raw[1:])
     return Point(*raw[1:])
 
 

@@ -8,7 +8,7 @@ from anabranch.domain.audit import difference
 from anabranch.domain.ids import SnapshotId, StepId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Build, Decision, Point, Reason, Step, Verb
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.domain.tree import Change
 
 Explain = Callable[[Snapshot, Snapshot], str]
@@ -39,12 +39,20 @@ def decide(
     """
     changes = list(changes)
     drifted = drifted or {}
+    phrases: dict[tuple[SnapshotId, SnapshotId], str] = {}
+
+    def explained(before: Snapshot, after: Snapshot) -> str:
+        pair = before.id, after.id
+        if pair not in phrases:
+            phrases[pair] = explain(before, after)
+        return phrases[pair]
+
     by_asset = {c.asset: c for c in changes}
     decisions = []
     for change in changes:
         before = snapshots[change.before] if change.before else None
         after = snapshots[change.after] if change.after else None
-        reason, because = _reason(before, after, by_asset, snapshots, explain)
+        reason, because = _reason(before, after, by_asset, snapshots, explained)
         verb = _verb(before, after, built)
         if after is not None and change.asset in drifted:
             verb = Verb.BUILD
@@ -70,14 +78,26 @@ def steps(
     read.
     ``again``: assets whose location holds something that isn't to be trusted.
     """
+    decisions = list(decisions)
     wanted = {d.asset: snapshots[d.after] for d in decisions if d.verb is Verb.BUILD and d.after}
+    kept = {d.asset: d.before for d in decisions if d.asset in wanted and _may_keep(d, snapshots)}
     found: list[Step] = []
     for asset in sorted(wanted):
         snapshot = wanted[asset]
         needs = tuple(sorted(_build_id(u) for u in _physical_upstreams(snapshot, after) if u in wanted))
-        found.append(Build(_build_id(asset), snapshot.provider, asset, snapshot.id, needs, asset in again))
+        keeps = kept.get(asset)
+        found.append(Build(_build_id(asset), snapshot.provider, asset, snapshot.id, needs, asset in again, keeps=keeps))
     found.extend(Point(StepId(f"point:{p}"), p, environment) for p in sorted(providers))
     return tuple(found)
+
+
+def _may_keep(decision: Decision, snapshots: Mapping[SnapshotId, Snapshot]) -> bool:
+    """Whether only what it reads has changed, so that its data stays if that holds the same data. Views are cheap, and
+    name the tables that they read."""
+    if decision.reason is not Reason.UPSTREAM_CHANGED or decision.before is None or decision.after is None:
+        return False
+    before, after = snapshots[decision.before], snapshots[decision.after]
+    return before.kind is after.kind is not Kind.VIEW and before.provider == after.provider and bool(before.location)
 
 
 def _build_id(asset: AssetName) -> StepId:
@@ -129,35 +149,90 @@ def _reason(
         )
         told = [f"{' and '.join(said)} changed"] if said else []
         told += [phrase] if (phrase := difference(before.audits, after.audits)) else []
-        return Reason.DESCRIBED, "; ".join(told) or "described anew"
+        anew = "the same data in other words" if before.logic != after.logic else "described anew"
+        return Reason.DESCRIBED, "; ".join(told) or anew
     if before.logic != after.logic or before.kind != after.kind:
         return Reason.CHANGED, explain(before, after)
-    return Reason.UPSTREAM_CHANGED, _path_to_cause(after, changes, snapshots)
+    return Reason.UPSTREAM_CHANGED, _cause(after, changes, snapshots, explain)
 
 
-def _path_to_cause(
-    after: Snapshot, changes: Mapping[AssetName, Change], snapshots: Mapping[SnapshotId, Snapshot]
+def _cause(
+    after: Snapshot,
+    changes: Mapping[AssetName, Change],
+    snapshots: Mapping[SnapshotId, Snapshot],
+    explain: Explain,
 ) -> str:
-    """``reads ROOT through NEAREST``: the first changed definition on the way up."""
-    nearest: AssetName | None = None
-    at = after
-    while True:
-        moved = [u for u in sorted(at.upstreams) if _data_changed(changes.get(u), snapshots)]
-        if not moved:
-            return f"reads {nearest}" if nearest else "reads something that changed"
-        upstream = moved[0]
-        change = changes[upstream]
-        nearest = nearest or upstream
-        new = snapshots[change.after] if change.after else None
+    """What changed of what it reads: ``reads late_share of marts.delays`` where the definition of that changed, ``reads
+    late_share through marts.delays`` where it only follows. Without columns: ``reads ROOT through NEAREST``."""
+    moved = _moved(after, changes, snapshots)
+    if moved is None:
+        return "reads something that changed"
+    nearest, old, new = moved
+    root, is_own = _root(nearest, old, new, changes, snapshots)
+    if old is None or new is None:
+        return f"reads {nearest}"
+    told = _columns_that_changed(after.upstreams[nearest], old, new)
+    if told:
+        return f"reads {told} {'of' if is_own else 'through'} {nearest}"
+    if not is_own:
+        return f"reads {root} through {nearest}"
+    if after.upstreams[nearest].columns is None:
+        return f"reads {nearest}"
+    phrase = explain(old, new)
+    return f"reads the rows of {nearest}" + (f", whose {phrase}" if phrase in _OF_ROWS else "")
+
+
+_OF_ROWS = frozenset(
+    ["filter changed", "join changed", "grouping changed", "source changed", "limit changed", "distinct changed"]
+)
+_SHOWN = 2
+"""So many columns are named; the rest is counted."""
+_Moved = tuple[AssetName, Snapshot | None, Snapshot | None]
+
+
+def _moved(
+    after: Snapshot,
+    changes: Mapping[AssetName, Change],
+    snapshots: Mapping[SnapshotId, Snapshot],
+) -> _Moved | None:
+    """The first upstream of which something changed that is read, as it was and as it is."""
+    for upstream in sorted(after.upstreams):
+        change = changes.get(upstream)
+        if change is None:
+            continue
         old = snapshots[change.before] if change.before else None
-        if new is None or old is None or old.logic != new.logic:
-            return f"reads {upstream}" if upstream == nearest else f"reads {upstream} through {nearest}"
-        at = new
+        new = snapshots[change.after] if change.after else None
+        if old is None or new is None or not after.upstreams[upstream].holds(old):
+            return upstream, old, new
+    return None
 
 
-def _data_changed(change: Change | None, snapshots: Mapping[SnapshotId, Snapshot]) -> bool:
-    if change is None:
-        return False
-    if change.before is None or change.after is None:
-        return True
-    return snapshots[change.before].fingerprint != snapshots[change.after].fingerprint
+def _root(
+    nearest: AssetName,
+    old: Snapshot | None,
+    new: Snapshot | None,
+    changes: Mapping[AssetName, Change],
+    snapshots: Mapping[SnapshotId, Snapshot],
+) -> tuple[AssetName, bool]:
+    """The first changed definition on the way up, and whether that is the nearest one."""
+    at = nearest
+    while new is not None and old is not None and old.logic == new.logic and old.kind == new.kind:
+        moved = _moved(new, changes, snapshots)
+        if moved is None:
+            break
+        at, old, new = moved
+    return at, at == nearest
+
+
+def _columns_that_changed(read: Input, old: Snapshot, new: Snapshot) -> str:
+    """The columns that are read and changed; nothing where the rows did, or where all of it is read."""
+    if read.columns is None or old.published.rows != new.published.rows:
+        return ""
+    found = [c for c in read.columns if old.published.column(c) != new.published.column(c)]
+    named = [c for c in found if c]
+    if not named:
+        return "the order" if found else ""
+    more = len(named) - _SHOWN
+    if more > 0:
+        return f"{', '.join(named[:_SHOWN])} and {more} more"
+    return " and ".join(named)

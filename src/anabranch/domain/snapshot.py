@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from anabranch.domain import audit as audits
 from anabranch.domain.audit import Audit
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
 from anabranch.domain.names import AssetName
 
@@ -81,10 +82,14 @@ class Definition:
     text: str = ""
     dialect: str = ""
     path: str = ""
+    rules: str = ""
+    """By which version of the rules it was fingerprinted."""
     template: tuple[str, ...] = ()
     """The query with holes for what it reads, text and asset by turns, so that building it needs no parser. Derived
     from
     ``text``, and made again from it where it is missing."""
+    statements: Statements = field(default_factory=Statements)
+    """What runs around the build (part of ``logic``), and when the view is made (a property)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +110,76 @@ class SeedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What readers depend on: the fingerprint of the rows, and those of the columns, by name in lower case. A column's
+    fingerprint says something beside that of the rows only. ``columns`` is None where they aren't known; then ``rows``
+    stands for everything."""
+
+    rows: Fingerprint
+    columns: Mapping[str, Fingerprint] | None = None
+
+    def column(self, name: str) -> Fingerprint:
+        """The fingerprint of a column, also of one that isn't among those that are known."""
+        found = self.columns.get(name) if self.columns is not None else None
+        return found or Fingerprint(digest(canonical([self.rows, name])))
+
+
+_WHOLE = Published(Fingerprint(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a snapshot reads of an upstream. ``columns`` are those that it reads, besides the rows; None: all of it, and
+    then ``fingerprint`` is the upstream's own."""
+
+    fingerprint: Fingerprint
+    columns: tuple[str, ...] | None = None
+
+    @staticmethod
+    def of(fingerprint: Fingerprint, published: Published, columns: Collection[str], whole: bool = False) -> Input:
+        """What ``columns`` of an upstream are now. ``fingerprint``: the upstream's own."""
+        if whole or published.columns is None:
+            return Input(fingerprint)
+        names = tuple(sorted(set(columns)))
+        known = published.columns
+        said = [known.get(name) or published.column(name) for name in names]
+        return Input(Fingerprint(digest("\n".join([published.rows, *said]).encode())), names)
+
+    def holds(self, upstream: Snapshot) -> bool:
+        """Whether the upstream is still what was read, as far as it was read."""
+        if self.columns is None:
+            return upstream.fingerprint == self.fingerprint
+        return Input.of(upstream.fingerprint, upstream.published, self.columns).fingerprint == self.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One version of an asset. Its id comes from what it says about data and meaning, not from how it was written.
 
-    ``upstreams`` maps what it reads to the *fingerprint* it was defined over, not to a snapshot: a changed description
-    upstream leaves its readers as they are. ``properties`` are all settings (description, owner, cron, key columns as
-    ``"a,b"``); those of :data:`DATA_SETTINGS` are part of ``logic`` too.
+    ``upstreams`` says of each asset that it reads what was read, not which snapshot that was: a changed description
+    upstream, or a column that it doesn't read, leaves it as it is. ``properties`` are all settings (description, owner,
+    cron, key columns as ``"a,b"``); those of :data:`DATA_SETTINGS` are part of ``logic`` too.
     """
 
     asset: AssetName
     kind: Kind
     provider: str
     fingerprint: Fingerprint
-    """Of the data: its own logic and all that it reads."""
+    """Of the data: its own logic and all that it reads. Decides the location."""
     logic: Fingerprint
     """Of its own logic alone; tells a changed definition from a changed upstream."""
     location: str
     """Where the provider keeps it: ``schema.table`` for models, ``""`` where there is nothing physical."""
-    upstreams: Mapping[AssetName, Fingerprint] = field(default_factory=dict)
+    upstreams: Mapping[AssetName, Input] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     definition: Definition = field(default_factory=Definition, compare=False)
+    published: Published = _WHOLE
+    """What readers depend on; the whole, where nothing finer is said."""
+
+    def __post_init__(self) -> None:
+        if self.published is _WHOLE:
+            object.__setattr__(self, "published", Published(self.fingerprint))
+
     audits: tuple[Audit, ...] = ()
     """What its rows have to pass before anything points at them; no part of the fingerprint."""
 
@@ -132,7 +187,10 @@ class Snapshot:
     def id(self) -> SnapshotId:
         """Derived from all but the definition: the same logic in another wording is the same snapshot."""
         said: list[object] = [self.asset, self.kind, self.provider, self.fingerprint, self.logic, self.location]
-        said += [dict(self.upstreams), dict(self.properties)]
+        said += [{a: _said(i) for a, i in self.upstreams.items()}, dict(self.properties)]
+        if self.published != Published(self.fingerprint):  # else as it was before there were fingerprints of columns
+            columns = self.published.columns
+            said += [self.published.rows, None if columns is None else dict(columns)]
         said += [[a.said() for a in self.audits]] if self.audits else []
         return SnapshotId(digest(b"snapshot" + canonical(said)))
 
@@ -154,7 +212,7 @@ class Snapshot:
 
 def encode(snapshot: Snapshot) -> bytes:
     """As stored."""
-    d = snapshot.definition
+    d, columns = snapshot.definition, snapshot.published.columns
     return canonical(
         {
             "asset": snapshot.asset,
@@ -163,18 +221,21 @@ def encode(snapshot: Snapshot) -> bytes:
             "fingerprint": snapshot.fingerprint,
             "logic": snapshot.logic,
             "location": snapshot.location,
-            "upstreams": {str(a): str(f) for a, f in snapshot.upstreams.items()},
+            "upstreams": {str(a): _said(i) for a, i in snapshot.upstreams.items()},
+            "published": [snapshot.published.rows, columns if columns is None else dict(columns)],
             "properties": dict(snapshot.properties),
-            "definition": {"text": d.text, "dialect": d.dialect, "path": d.path},
+            "definition": {"text": d.text, "dialect": d.dialect, "path": d.path, "rules": d.rules},
             "template": [TEMPLATE_SCHEME, *d.template],
             **({"audits": [audits.encode(a) for a in snapshot.audits]} if snapshot.audits else {}),
+            **({"statements": d.statements.encode()} if d.statements else {}),
         }
     )
 
 
 def decode(data: bytes) -> Snapshot:
-    """The inverse of :func:`encode`."""
+    """The inverse of :func:`encode`. Knows the form from before there were fingerprints of columns, too."""
     raw = json.loads(data)
+    published = raw.get("published")
     return Snapshot(
         asset=AssetName(raw["asset"]),
         kind=Kind(raw["kind"]),
@@ -182,11 +243,24 @@ def decode(data: bytes) -> Snapshot:
         fingerprint=Fingerprint(raw["fingerprint"]),
         logic=Fingerprint(raw["logic"]),
         location=raw["location"],
-        upstreams=raw["upstreams"],
+        upstreams={a: _input(said) for a, said in raw["upstreams"].items()},
         properties=raw["properties"],
-        definition=Definition(**raw["definition"], template=_template(raw.get("template"))),
+        definition=Definition(
+            **raw["definition"],
+            template=_template(raw.get("template")),
+            statements=Statements.decode(raw["statements"]) if "statements" in raw else Statements(),
+        ),
+        published=Published(*published) if published else _WHOLE,
         audits=tuple(audits.decode(a) for a in raw.get("audits", ())),
     )
+
+
+def _said(each: Input) -> object:
+    return str(each.fingerprint) if each.columns is None else [each.fingerprint, *each.columns]
+
+
+def _input(said: Any) -> Input:
+    return Input(Fingerprint(said)) if isinstance(said, str) else Input(Fingerprint(said[0]), tuple(said[1:]))
 
 
 def _template(raw: list[Any] | None) -> tuple[str, ...]:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from anabranch.domain.audit import Audit
 from anabranch.domain.graph import Cycle, order
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
-from anabranch.domain.snapshot import PHYSICAL, Definition, Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import (
+    HISTORY,
+    INCREMENTAL,
+    PHYSICAL,
+    Definition,
+    Input,
+    Kind,
+    Published,
+    SeedSource,
+    Snapshot,
+)
 from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
+from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.audits import Auditing, calls
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
+from anabranch.sql.columns.link import Linked, link
+from anabranch.sql.columns.values import Listing
 from anabranch.sql.parsed import ParsedModel, Read
-from anabranch.sql.version import SCHEME
+from anabranch.sql.version import SCHEME, WORDS
 
 MODELS, SEEDS = "models", "seeds"
 RESERVED_SCHEMAS = frozenset(["information_schema", "pg_catalog"])
@@ -34,11 +48,20 @@ class Assembly:
 
     root: Path
     settings: NativeSettings
-    models: Mapping[str, ParsedModel]
+    models: Mapping[str, Sequence[ParsedModel]]
+    """Several of one file where it has blueprints."""
     seeds: Mapping[str, str]
     """Content hashes."""
+    analyses: Analyses
     problems: Problems
-    audits: Auditing
+    rules: str = ""
+    """The version of all that decides fingerprints besides the files."""
+    audits: Auditing | None = None
+    """Nobody asks for audits where it is None."""
+    unanalysed: dict[AssetName, str] = field(default_factory=dict)
+    """Models that count as a whole, and why."""
+    _volatile: dict[AssetName, tuple[str, ...]] = field(default_factory=dict)
+    _listings: dict[AssetName, Listing | None] = field(default_factory=dict)
     _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
     """What defines each asset, and where."""
     _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
@@ -79,6 +102,9 @@ class Assembly:
             unaudited = (NO_AUDITS,) if model.kind is Kind.EMBEDDED and calls(model) else ()
             for note in (*model.notes, *unaudited):
                 saying.setdefault(note, []).append(name)
+            for function in self._volatile.get(name, ()):
+                note = f"{function}() is used, so that the rows depend on when they are made"
+                saying.setdefault(note, []).append(name)
         return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -86,8 +112,7 @@ class Assembly:
     def _add_models(self) -> set[str]:
         """All models, and seeds that have a model file; the files of those."""
         claimed: set[str] = set()
-        for path in sorted(self.models):
-            model = self.models[path]
+        for path, model in [(p, m) for p in sorted(self.models) for m in self.models[p]]:
             name = self._model_name(path, model)
             if name is None:
                 continue
@@ -159,6 +184,8 @@ class Assembly:
             return True
         if other[0] == "a source":
             message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
+        elif other[0] == by:
+            message, hint = f"two blueprints of {by} make {name}", "write a variable of theirs into its name"
         else:
             message, hint = f"{name} is defined by {other[0]} and by {by}", "rename one of them"
         self.problems.add(DuplicateAsset(message, asset=name, where=where, hint=hint))
@@ -201,6 +228,8 @@ class Assembly:
 
     def _add_audits(self) -> None:
         """Of each model. What an audit reads besides its model is no upstream of it."""
+        if self.audits is None:
+            return
         models = {n: f for n, f in {**self._queries, **self._seeded}.items() if f[1].kind is not Kind.EMBEDDED}
         self.audits.begin(models)
         for name, (path, model) in sorted(models.items()):
@@ -259,9 +288,48 @@ class Assembly:
 
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
         path, model = self._queries[name]
-        upstreams = {u: self._snapshots[u].fingerprint for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, model.template)
-        self._add(name, model.kind, model.logic, upstreams, model.properties, definition)
+        read = {u: self._snapshots[u] for u in sorted(reads)}
+        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template, model.statements)
+        analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
+        self._volatile[name] = analysis.volatile
+        if analysis.fallback:
+            self.unanalysed[name] = analysis.fallback
+            self._add_whole(name, model, read, definition)
+            return
+        self._listings[name] = analysis.listing
+        salt = [SCHEME, self.settings.salt, self.settings.dialect, model.kind]
+        goes_on_reading = model.kind in (Kind.VIEW, Kind.EMBEDDED)
+        linked = link(analysis, read, salt, stamp=model.stamp, whole=goes_on_reading)
+        if model.kind in INCREMENTAL | HISTORY:
+            linked = self._by_and_by(name, model, linked)
+        logic = Fingerprint(digest(canonical([SCHEME, model.kind, model.stamp, analysis.logic])))
+        self._keep(name, model.kind, logic, linked, model.properties, definition)
+
+    def _by_and_by(self, name: AssetName, model: ParsedModel, linked: Linked) -> Linked:
+        """A table that is filled by and by has other rows than its query; a history has two more columns."""
+        rows = _hash(model.kind, model.stamp, linked.published.rows)
+        columns = linked.published.columns
+        listing = self._listings[name]
+        if model.kind in HISTORY:
+            more = _validity(model)
+            if columns is not None:
+                columns = {**columns, **{c: _hash(rows, linked.fingerprint, c) for c in more}}
+            if listing is not None:
+                self._listings[name] = replace(listing, names=(*listing.names, *more))
+        return replace(linked, published=Published(rows, columns))
+
+    def _add_whole(
+        self, name: AssetName, model: ParsedModel, read: Mapping[AssetName, Snapshot], definition: Definition
+    ) -> None:
+        """The rules by column don't cover all of it: it counts by its words, and reads the whole of its upstreams."""
+        inputs = {u: Input(s.fingerprint) for u, s in read.items()}
+        said = [SCHEME, self.settings.salt, model.kind, model.logic, {u: i.fingerprint for u, i in inputs.items()}]
+        fingerprint = Fingerprint(digest(canonical(said)))
+        names = None if model.columns is None else (*(c.lower() for c in model.columns), *_validity(model))
+        self._listings[name] = None if names is None else Listing(names, is_closed=True)
+        columns = None if names is None else {n: _hash(fingerprint, n) for n in names}
+        linked = Linked(fingerprint, Published(fingerprint, columns), inputs)
+        self._keep(name, model.kind, model.logic, linked, model.properties, definition)
 
     def _add_seed(self, name: AssetName, path: str, model: ParsedModel | None) -> None:
         said = self.settings.seeds.get(name, SeedSettings())
@@ -271,33 +339,77 @@ class Assembly:
             columns |= model.seed.columns
             properties |= model.properties
         source = SeedSource(self.seeds[path], columns).encode()
-        logic = Fingerprint(digest(canonical([SCHEME, Kind.SEED, source])))
-        self._add(name, Kind.SEED, logic, {}, properties, Definition(source, "", path))
+        logic = Fingerprint(digest(canonical([WORDS, Kind.SEED, source])))
+        listing = self._listings[name] = self.analyses.header(path, self.seeds[path])
+        names = None if listing is None else listing.names
+        around = model.statements if model is not None else Statements()
+        self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules, (), around))
 
     def _add_source(self, name: AssetName) -> None:
         source = self.settings.sources[name]
         columns = {c.lower(): " ".join(t.lower().split()) for c, t in source.columns.items()}
         said = canonical({"columns": columns})
-        logic = Fingerprint(digest(canonical([SCHEME, Kind.EXTERNAL, name]) + said))
+        logic = Fingerprint(digest(canonical([WORDS, Kind.EXTERNAL, name]) + said))
+        self._listings[name] = Listing(tuple(columns), is_source=True)
         properties = {"columns": ",".join(source.columns), "description": source.description}
         properties = {k: v for k, v in properties.items() if v}
-        self._add(name, Kind.EXTERNAL, logic, {}, properties, Definition(said.decode()))
+        definition = Definition(said.decode(), rules=self.rules)
+        fingerprint = self._whole(Kind.EXTERNAL, logic)
+        rows = _hash(Kind.EXTERNAL, name, self.settings.salt)
+        published = Published(rows, {c: _hash(rows, c, kind) for c, kind in columns.items()})
+        self._keep(name, Kind.EXTERNAL, logic, Linked(fingerprint, published, {}), properties, definition)
 
     def _add(
         self,
         name: AssetName,
         kind: Kind,
         logic: Fingerprint,
-        upstreams: Mapping[AssetName, Fingerprint],
+        columns: Sequence[str] | None,
         properties: Mapping[str, str],
         definition: Definition,
     ) -> None:
-        said = [SCHEME, self.settings.salt, kind, logic, upstreams]
-        fingerprint = Fingerprint(digest(canonical(said)))
+        """What reads nothing, and of which any change counts for all of its columns."""
+        fingerprint = self._whole(kind, logic)
+        published = Published(fingerprint, None if columns is None else {c: _hash(fingerprint, c) for c in columns})
+        self._keep(name, kind, logic, Linked(fingerprint, published, {}), properties, definition)
+
+    def _whole(self, kind: Kind, logic: Fingerprint) -> Fingerprint:
+        return Fingerprint(digest(canonical([WORDS, self.settings.salt, kind, logic, {}])))
+
+    def _keep(
+        self,
+        name: AssetName,
+        kind: Kind,
+        logic: Fingerprint,
+        linked: Linked,
+        properties: Mapping[str, str],
+        definition: Definition,
+    ) -> None:
+        fingerprint = linked.fingerprint
         location = name if kind is Kind.EXTERNAL else physical_location(name, fingerprint) if kind in PHYSICAL else ""
         self._snapshots[name] = Snapshot(
-            name, kind, self.settings.provider, fingerprint, logic, location, upstreams, properties, definition
+            name,
+            kind,
+            self.settings.provider,
+            fingerprint,
+            logic,
+            location,
+            linked.inputs,
+            properties,
+            definition,
+            linked.published,
         )
+
+
+def _validity(model: ParsedModel) -> tuple[str, ...]:
+    """The columns that a history has besides those of its query."""
+    if model.kind not in HISTORY:
+        return ()
+    return model.properties.get("valid_from_name", "valid_from"), model.properties.get("valid_to_name", "valid_to")
+
+
+def _hash(*parts: str) -> Fingerprint:
+    return Fingerprint(digest(canonical(parts)))
 
 
 def _some(names: list[str]) -> str:

@@ -41,9 +41,9 @@ class Known:
         return stamp == self.stamp and max(stamp.modified, stamp.changed) < self.seen - RACY
 
 
-def scan(root: Path, folder: str, suffix: str) -> dict[str, Stamp]:
-    """All files under ``root/folder`` whose name ends in ``suffix``, by path relative to ``root``. Hidden files and
-    folders are left out; links are followed, but never in a circle.
+def scan(root: Path, folder: str, suffix: str | tuple[str, ...]) -> dict[str, Stamp]:
+    """All files under ``root/folder`` whose name ends in ``suffix`` (one of them), by path relative to ``root``. Hidden
+    files and folders are left out; links are followed, but never in a circle.
 
     Raises:
         ModelError: a folder can't be listed, or a link leads nowhere.
@@ -54,7 +54,9 @@ def scan(root: Path, folder: str, suffix: str) -> dict[str, Stamp]:
     return dict(_walk(root, folder, suffix, (os.path.realpath(top),)))
 
 
-def _walk(root: Path, folder: str, suffix: str, trail: tuple[str, ...]) -> Iterator[tuple[str, Stamp]]:
+def _walk(
+    root: Path, folder: str, suffix: str | tuple[str, ...], trail: tuple[str, ...]
+) -> Iterator[tuple[str, Stamp]]:
     """``trail``: the real paths of the folders that lead here."""
     try:
         with os.scandir(root / folder) as listed:

@@ -6,21 +6,29 @@ nor sqlglot are touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
-from anabranch.errors import ModelError
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import Snapshot
+from anabranch.errors import ModelError, ProjectError
+from anabranch.loaders import former
+from anabranch.loaders.analyses import Analyses, analysis_key, header_key
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
 from anabranch.loaders.audits import AUDITS, Auditing
 from anabranch.loaders.cache import ParseCache
+from anabranch.loaders.expansion import Expansion, read_uses
 from anabranch.loaders.files import Contents, scan
+from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
+from anabranch.loaders.macro_index import FOLDER
+from anabranch.loaders.parsing import Parsing, likely_name
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
 from anabranch.sql.audits.calls import Definition, decode_file, encode_file
-from anabranch.sql.parsed import ParsedModel, decode, encode
+from anabranch.sql.parsed import ParsedModel, decode
 from anabranch.sql.version import parser_version
 
 __all__ = ["NativeLoader", "NativeSettings", "SeedSettings", "SourceSettings"]
@@ -34,6 +42,7 @@ class _Seen:
     models: list[str]
     seeds: list[str]
     audits: list[str]
+    macros: list[str]
 
 
 class NativeLoader:
@@ -45,74 +54,91 @@ class NativeLoader:
         self._cache = cache
         self._version = parser_version()
         self._salt = canonical([self._version, settings.dialect, settings.default_schema])
+        self._macros_salt = self._salt + canonical([settings.salt])
         self._last: Project | None = None
 
     @property
     def root(self) -> Path:
         return self._root
 
-    def digest(self) -> str:
+    def digest(self, environment: str = "") -> str:
         """As :meth:`load` would give it. Raises ``ModelError`` where a file can't be read."""
         seen = self._look(keep=False)
         self._learn(seen, {})
-        return self._digest(seen)
+        return self._digest(seen, environment)
 
-    def load(self) -> Project:
-        """All assets.
+    def load(self, environment: str = "") -> Project:
+        """All assets, as they are in ``environment``.
 
         Raises:
             ModelError: with the file, the line, the asset and what to do; the message tells of further mistakes.
             InvalidName: a file or a header gives a name that can't become an identifier.
         """
         seen = self._look(keep=True)
-        if self._last is not None and self._last.digest == self._digest(seen):
+        if self._last is not None and self._last.digest == self._digest(seen, environment):
             self._learn(seen, {})
             return self._last
         problems = Problems(self._root)
-        models = self._parse(seen, problems)
+        models = self._parse(seen, environment, problems)
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
+        analyses = self._analyses(models, seeds)
         audits = self._auditing(self._parse_audits(seen, problems), problems)
-        assembly = Assembly(self._root, self._settings, models, seeds, problems, audits)
+        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version, audits)
         try:
             assets = assembly.assets()
         finally:
-            self._cache.learn(self._root, {}, (), audits.fresh)
-        self._last = Project(assets, self._digest(seen), assembly.notes())
+            self._cache.learn(self._root, {}, (), {**analyses.fresh, **audits.fresh})
+        self._last = Project(
+            assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version
+        )
         return self._last
 
     def _auditing(self, files: Mapping[str, tuple[Definition, ...]], problems: Problems) -> Auditing:
         said = self._settings
         return Auditing(self._root, files, said.dialect, said.default_schema, self._salt, self._cache, problems)
 
+    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> dict[AssetName, Snapshot]:
+        """What the present rules make of definitions, whatever rules made ``snapshots`` of them. Nothing where they
+        can't be read by these rules any more."""
+        problems = Problems(self._root)
+        try:
+            return former.assemble(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+        except ProjectError:
+            return {}
+
     def _look(self, *, keep: bool) -> _Seen:
         models = scan(self._root, MODELS, ".sql")
         seeds = scan(self._root, SEEDS, ".csv")
+        macros = scan(self._root, FOLDER, SUFFIXES)
         contents = Contents(self._root, self._cache.files(self._root), self._cache.now)
         contents.look(models, keep=keep)
         contents.look(seeds, keep=False)
+        contents.look(macros, keep=False)
         audits = scan(self._root, AUDITS, ".sql")
         contents.look(audits, keep=keep)
-        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits))
+        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits), sorted(macros))
 
-    def _parse(self, seen: _Seen, problems: Problems) -> dict[str, ParsedModel]:
+    def _parse(self, seen: _Seen, environment: str, problems: Problems) -> dict[str, list[ParsedModel]]:
         """All models that are still there. What is parsed anew is kept even if other files are wrong."""
         hashes = seen.contents.hashes
         keys = {path: self._key(hashes[path]) for path in seen.models if path in hashes}
-        known = self._cache.parsed(set(keys.values()))
-        found: dict[str, ParsedModel] = {}
-        fresh: dict[str, str] = {}
+        macros = MacroFiles(self._root, {p: hashes[p] for p in seen.macros if p in hashes}, seen.contents.text)
+        known = self._cache.parsed({*keys.values(), macros.key})
+        is_indexed = macros.remember(known.get(macros.key))
+        expansion = self._expansion(seen, environment, macros)
+        parsing = Parsing(self._root, self._settings, self._cache, self._key, seen.contents, expansion, problems)
         for path, key in keys.items():
             model = _decoded(known.get(key))
-            if model is None:
-                try:
-                    model = self._parse_one(seen, path, fresh)
-                except ModelError as error:
-                    problems.add(error)
             if model is not None:
-                found[path] = model
-        self._learn(seen, fresh)
-        return found
+                parsing.take(path, [model])
+            else:
+                parsing.waiting[path] = read_uses(known.get(key))
+        parsing.run()
+        if macros.is_indexed and not is_indexed:
+            parsing.fresh[macros.key] = macros.said()
+        self._learn(seen, parsing.fresh)
+        return parsing.found
 
     def _parse_audits(self, seen: _Seen, problems: Problems) -> dict[str, tuple[Definition, ...]]:
         """What the audit files define."""
@@ -141,33 +167,32 @@ class NativeLoader:
             self._cache.learn(self._root, {}, (), fresh)
         return found
 
-    def _parse_one(self, seen: _Seen, path: str, fresh: dict[str, str]) -> ParsedModel | None:
-        from anabranch.sql.model_file import parse_model  # loads sqlglot: only for what is new
+    def _analyses(self, models: Mapping[str, Sequence[ParsedModel]], seeds: Mapping[str, str]) -> Analyses:
+        """What is known of the models' queries, and of the columns of seeds."""
+        keys = {analysis_key(m.query, self._salt) for found in models.values() for m in found if m.query}
+        keys |= {header_key(content, self._version) for content in seeds.values()}
+        settings = self._settings
+        known = self._cache.parsed(keys)
+        return Analyses(self._root, settings.dialect, settings.default_schema, self._version, known, self._salt)
 
-        text = seen.contents.text(path)
-        if text is None:
-            return None
-        model = parse_model(
-            text,
-            self._root / path,
-            dialect=self._settings.dialect,
-            default_schema=self._settings.default_schema,
-            asset=_likely_name(path, self._settings.default_schema),
-        )
-        fresh[self._key(seen.contents.hashes[path])] = encode(model)
-        return model
+    def _expansion(self, seen: _Seen, environment: str, macros: MacroFiles) -> Expansion:
+        seeds = {likely_name(path, SEEDS): path for path in seen.seeds}
+        return Expansion(self._root, self._settings, environment, macros, seeds, self._macros_salt)
 
     def _key(self, content: str) -> str:
         return digest(self._salt + content.encode())
 
-    def _digest(self, seen: _Seen) -> str:
+    def _digest(self, seen: _Seen, environment: str) -> str:
         hashes = seen.contents.hashes
-        lines = [f"{path}\0{hashes[path]}" for path in (*seen.models, *seen.seeds, *seen.audits) if path in hashes]
-        return digest("\n".join([self._version, *lines, ""]).encode() + self._settings.said())
+        paths = (*seen.models, *seen.seeds, *seen.audits, *seen.macros)
+        lines = [f"{path}\0{hashes[path]}" for path in paths if path in hashes]
+        said = self._settings.said() + canonical([environment, self._settings.variables_in(environment)])
+        return digest("\n".join([self._version, *lines, ""]).encode() + said)
 
     def _learn(self, seen: _Seen, fresh: Mapping[str, str]) -> None:
         contents = seen.contents
-        self._cache.learn(self._root, contents.news, contents.gone((f"{MODELS}/", f"{SEEDS}/", f"{AUDITS}/")), fresh)
+        folders = (f"{MODELS}/", f"{SEEDS}/", f"{AUDITS}/", f"{FOLDER}/")
+        self._cache.learn(self._root, contents.news, contents.gone(folders), fresh)
 
 
 def _decoded(text: str | None) -> ParsedModel | None:
@@ -177,9 +202,3 @@ def _decoded(text: str | None) -> ParsedModel | None:
         return decode(text)
     except ValueError:  # damaged, or written by something else
         return None
-
-
-def _likely_name(path: str, default_schema: str) -> str:
-    """What a file that can't be parsed most likely defines, for its error."""
-    parts = path.split("/")[1:]
-    return f"{parts[0] if len(parts) > 1 else default_schema}.{parts[-1].rpartition('.')[0]}".lower()

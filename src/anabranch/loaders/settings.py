@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from anabranch.domain.ids import canonical
 from anabranch.domain.names import AssetName
 from anabranch.errors import Where
+from anabranch.sql.macros.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,22 @@ class NativeSettings:
     sources: Mapping[AssetName, SourceSettings] = field(default_factory=dict)
     seeds: Mapping[AssetName, SeedSettings] = field(default_factory=dict)
     salt: str = ""
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    """For macros; names in lower case."""
+    overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    """Other values of ``variables`` in some environments, by the environment's name."""
+
+    def variables_in(self, environment: str) -> dict[str, Value]:
+        """The variables as they are in an environment."""
+        return {**self.variables, **self.overrides.get(environment, {})}
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """Variables that aren't the same in all environments."""
+        return frozenset(name for each in self.overrides.values() for name in each)
 
     def said(self) -> bytes:
-        """All that snapshots depend on."""
+        """All that snapshots depend on, macros' variables aside."""
         sources = {name: (dict(s.columns), s.description) for name, s in self.sources.items()}
         seeds = {name: (dict(s.columns), s.key) for name, s in self.seeds.items()}
         return canonical([self.provider, self.dialect, self.default_schema, sources, seeds, self.salt])

@@ -21,6 +21,8 @@ class Capability(StrEnum):
 
     TRANSACTIONAL_DDL = "transactional-ddl"
     CONCURRENT_STATEMENTS = "concurrent-statements"
+    GRANTS = "grants"
+    """Users and roles have rights on relations."""
 
 
 class Support(StrEnum):
@@ -52,6 +54,14 @@ class Found:
     is_view: bool
     columns: tuple[tuple[str, str], ...]
     definition: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """A right on a relation, both as the engine spells them: ``SELECT``, and to whom."""
+
+    right: str
+    grantee: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,14 @@ class Session(Protocol):
         pointer: an environment has thousands. A *table* in a view's place is never dropped: ``StatementFailed``."""
         ...
 
+    def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
+        """What is granted on those that exist, the owner's own rights aside; nothing without ``GRANTS``."""
+        ...
+
+    def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
+        """Grants these rights, besides what there is."""
+        ...
+
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
         """All views in ``schemas`` and, of each that is exactly what :meth:`point` makes, where it points."""
         ...
@@ -149,6 +167,19 @@ class Session(Protocol):
 
     def count(self, table: Relation) -> int:
         """Its rows."""
+        ...
+
+    def content_hash(self, relation: Relation, columns: Sequence[str]) -> str:
+        """A hash of what ``columns`` of ``relation`` hold, computed where the data is: 64 hexadecimal digits.
+
+        The order of rows doesn't count, their number does, and so do the columns' names, types and order. Rows that an
+        engine calls equal and that a query can tell apart (0.0 and -0.0, 1 month and 30 days) count as different: equal
+        hashes mean equal content, as surely as 64 bits a row can say it; unequal ones may only be a change of engine
+        or of its version.
+
+        Raises:
+            StatementFailed: there is no such relation or column.
+        """
         ...
 
 

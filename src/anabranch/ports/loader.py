@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,11 @@ class Project:
     digest: str
     """Changes whenever any file that matters does; equal digests mean equal ``assets``."""
     notes: tuple[str, ...] = ()
-    """What couldn't be analysed and how it was treated."""
+    """What the user should know of it."""
+    unanalysed: Mapping[AssetName, str] = field(default_factory=dict)
+    """Models whose columns can't be told apart, and why: any change upstream is one to them."""
+    rules: str = ""
+    """The version of all that decides fingerprints besides the files."""
 
 
 class Loader(Protocol):
@@ -30,14 +34,20 @@ class Loader(Protocol):
         """The project's folder; paths in definitions are relative to it."""
         ...
 
-    def digest(self) -> str:
+    def digest(self, environment: str = "") -> str:
         """The digest that :meth:`load` would return, without reading what hasn't changed."""
         ...
 
-    def load(self) -> Project:
-        """All assets.
+    def load(self, environment: str = "") -> Project:
+        """All assets, as they are in ``environment``: macros may ask for its name, and variables may differ there.
 
         Raises:
             ModelError: with the file, the line, the asset and what to do.
+            InvalidName: a file or a header gives a name that can't become an identifier.
         """
+        ...
+
+    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
+        """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), all
+        of one environment. Nothing where they can't be read any more."""
         ...

@@ -10,7 +10,7 @@ the environment's ref; then ``commit`` makes it visible. A provider whose engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +23,7 @@ from anabranch.domain.intervals import Spans
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
+from anabranch.ports.rows import RowDiff, RowOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,23 @@ class Over:
     work: Work = field(default_factory=Work)
 
 
+class Standing(StrEnum):
+    """What stands under an asset's own name, and isn't Anabranch's."""
+
+    TABLE = "table"
+    VIEW = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A table that somebody else made gets its snapshot's location (``back``: its asset's own name again). ``built``:
+    what was found there when it was planned; without columns: whatever is there."""
+
+    snapshot: Snapshot
+    built: Built = Built()
+    back: bool = False
+
+
 Decide = Callable[[Shown | None], Move]
 """Given what is shown, what shall be. Called while others are kept out."""
 
@@ -154,22 +172,6 @@ class Expectation:
     snapshots: Mapping[AssetName, Snapshot]
     built: Mapping[str, Built]
     """By location."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowDiff:
-    """How the rows of two versions of an asset differ. The counts by key are None where rows can't be told apart;
-    ``note`` says why. ``columns``: of each column that differs in some row, in how many. ``sample``: ``(key, column,
-    before, after)``; before or after is None for a row that is only on one side (the column is then ``""``)."""
-
-    rows_before: int
-    rows_after: int
-    added: int | None = None
-    removed: int | None = None
-    changed: int | None = None
-    columns: Mapping[str, int] = field(default_factory=dict)
-    sample: tuple[tuple[tuple[object, ...], str, object, object], ...] = ()
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +231,29 @@ class Provider(Protocol):
         """
         ...
 
+    def same(self, one: Snapshot, other: Snapshot) -> bool:
+        """Whether two versions of an asset hold the same rows in the same columns, as a hash tells that is computed
+        where they are. False where it can't be told."""
+        ...
+
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         """What stands at the snapshot's location: a whole build, or ``NOT_APPLIED``; ``UNKNOWN`` where it can't
         tell."""
         ...
 
     def prepare(
-        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
     ) -> AbstractContextManager[Prepared]:
-        """See the module's text. ``swaps`` become visible with the rest; one that was made already is passed over."""
+        """See the module's text. ``swaps`` and ``takeovers`` become visible with the rest; one that was made already is
+        passed over.
+
+        Raises:
+            Refused: a table that is to be taken over isn't what was found there, or can't be renamed.
+        """
         ...
 
     def observe(self, expectation: Expectation) -> list[Drift]:
@@ -306,6 +322,31 @@ class Audited(Provider, Protocol):
         ...
 
 
+class Adopts(Provider, Protocol):
+    """A provider that can take tables over which somebody else made, as they stand."""
+
+    def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
+        """Under which of these names something stands that isn't Anabranch's."""
+        ...
+
+    def survey(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
+    ) -> tuple[Built, tuple[str, ...]]:
+        """Looks at the table under the asset's name as at a build of ``snapshot``: its rows, its columns, and what it
+        holds at ``now`` (seconds since 1970); and what people should know of it. Its rows aren't compared with what
+        the query gives.
+
+        Args:
+            inputs: what the snapshot reads, as it stands now.
+            check: whether keys must be unique that are declared as such.
+
+        Raises:
+            Refused: there is no such table, its columns aren't those of the query, a key stands for two rows, or
+                it can't be renamed.
+        """
+        ...
+
+
 class Tables(Provider, Protocol):
     """A provider whose assets are tables that can be queried."""
 
@@ -327,6 +368,22 @@ class Tables(Provider, Protocol):
         """
         ...
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
-        """How the rows of two versions differ, computed where they are."""
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        """Runs statements of the user's as they stand, one after another in one session, each by itself; in them
+        ``@this_env`` is the environment's name, as a text. Ends with the first that fails, of which no more is taken.
+
+        Raises:
+            StatementFailed: with the engine's message.
+        """
+        ...
+
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
+        """How the rows of two versions differ, computed where they are.
+
+        Raises:
+            Refused: ``options.where`` is no condition.
+            SqlSyntaxError: it doesn't parse.
+            ModelError: it doesn't fit.
+            StatementFailed: one of the two is gone.
+        """
         ...

@@ -20,6 +20,8 @@ from anabranch.sql import history, writing
 
 Render = Callable[[Span], str]
 """The model's query for one span of time, with what it reads put in."""
+Around = Callable[[Relation], None]
+"""Runs statements around the query, on a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Filler:
     snapshot: Snapshot
     render: Render
     work: Work
+    before: Around = lambda place: None
+    """What runs before the query."""
+    after: Around = lambda place: None
+    """What runs once a table is filled, in the same transaction."""
 
     @property
     def place(self) -> Relation:
@@ -43,6 +49,7 @@ class Filler:
             ModelError: the kind's settings don't fit the query.
         """
         record = Record(self.session)
+        self.before(self.place)
         begun = record.read([self.snapshot.location]).get(self.snapshot.location) if self.work.resume else None
         if begun is None or not begun.pending or self.session.columns(self.place) is None:
             begun = self._begin(record)
@@ -64,6 +71,8 @@ class Filler:
                 self._create_empty(self.place)
             else:
                 self._continue_history(self.place, None)
+            if not content.pending:
+                self.after(self.place)
         return content
 
     def _create_empty(self, place: Relation) -> None:
@@ -86,6 +95,8 @@ class Filler:
             for statement in self._merge(table, beside, columns):
                 self.session.execute(statement)
             self.session.drop([beside])
+            if not filled.pending:
+                self.after(self.place)
             record.write(self.snapshot.location, filled)
         return filled
 
@@ -107,12 +118,14 @@ class Filler:
         write = write_of(self.snapshot)
         with transaction(self.session):
             self.session.drop([beside, rest(self.place, number)])
+            self.before(beside)
             if self.snapshot.kind in HISTORY:
                 self._continue_history(beside, self.place)
             elif write is Write.REPLACE:
                 self.session.create_table(beside, self.render(self._any()))
             else:
                 self._compute(beside, self.place, list(self._batches(self.work.spans)))
+            self.after(beside)
         rows = self.session.count(beside)
         made = after(content, write, self.work.spans, float(self.work.now), rows)
         columns = self.session.columns(beside if write is Write.REPLACE else self.place) or ()

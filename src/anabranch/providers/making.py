@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from anabranch.domain.content import Content
+from anabranch.domain.hooks import INDEX, THIS
 from anabranch.domain.ids import digest
 from anabranch.domain.intervals import Span, moment
-from anabranch.domain.names import AssetName
+from anabranch.domain.names import PART_LENGTH, AssetName, shorten
+from anabranch.domain.places import VERSION_DIGITS
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Definition, Kind, SeedSource, Snapshot
 from anabranch.errors import ModelError, StalePlan, StatementFailed, UnknownUpstream, Where
-from anabranch.ports.engine import Found, Relation, Session, transaction
+from anabranch.ports.engine import Found, Relation, Session, quoted, transaction
 from anabranch.ports.provider import Staged, Work
 from anabranch.providers.filling import Filler, staged_inputs
 from anabranch.providers.generations import name
 from anabranch.providers.standing import relation
 from anabranch.sql.macros.moments import fill_moments, has_moments
-from anabranch.sql.template import fill
+from anabranch.sql.template import Template, fill
 
 NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 
@@ -44,9 +46,10 @@ class Maker:
         if self.snapshot.kind in INCREMENTAL | HISTORY:
             content = self.filler().build()
             return self._look(place), self.session.count(place), content
+        several = self.snapshot.kind is Kind.SEED or bool(self.snapshot.definition.statements)
         try:
-            # a seed is looked at again after it was read, so that isn't one statement
-            with transaction(self.session) if self.snapshot.kind is Kind.SEED else nullcontext():
+            # a seed is looked at again after it was read, and statements run around a query: that isn't one statement
+            with transaction(self.session) if several else nullcontext():
                 rows = self._make(place)
         except StatementFailed:
             if self.session.columns(place) is None:  # else: what stands there is in the way
@@ -58,7 +61,21 @@ class Maker:
 
     def filler(self) -> Filler:
         """For a snapshot whose data moves on."""
-        return Filler(self.session, self.snapshot, self.query, self.work)
+        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after)
+
+    def before(self, place: Relation) -> None:
+        """Runs the statements that stand before the query."""
+        self._run(self.snapshot.definition.statements.before, place)
+
+    def after(self, place: Relation) -> None:
+        """Runs those after it, on what was made at ``place``."""
+        self._run(self.snapshot.definition.statements.after, place)
+
+    def _run(self, templates: Sequence[Template], place: Relation) -> None:
+        reading = self._reading() if templates else {}
+        for template in templates:
+            text = put_in(template, name(self.session, place), str(place), lambda asset: self._stand_in(asset, reading))
+            self.session.execute(self._moments(text, self.work.spans[:1] + self.work.spans[-1:]))
 
     def _look(self, place: Relation) -> Found | None:
         """What was made. A view's definition has to be looked for among all views; a table has none."""
@@ -74,10 +91,14 @@ class Maker:
             self._seed()  # still the same content after it was read
             return rows
         query = self.query(None)
+        self.before(place)
         if self.snapshot.kind is Kind.VIEW:
             self.session.create_view(place, query)
+            self.after(place)
             return None
-        return self.session.create_table(place, query)
+        rows = self.session.create_table(place, query)
+        self.after(place)
+        return rows if not self.snapshot.definition.statements.after else self.session.count(place)
 
     def _seed(self) -> tuple[Path, dict[str, str]]:
         snapshot = self.snapshot
@@ -98,17 +119,25 @@ class Maker:
     def query(self, span: Span | None, instead: Mapping[AssetName, str] = NOTHING) -> str:
         """The query, with what it reads put in, and the moments of ``span`` where it names them. ``instead``: what
         stands for some of what it reads."""
-        text = self._rendered(instead)
+        return self._moments(self._rendered(instead), (span,) if span else ())
+
+    def _moments(self, text: str, spans: Sequence[Span]) -> str:
+        """``text`` with the moments from the first span's begin to the last one's end, where it names them."""
         if not has_moments(text):
             return text
-        begin, end = span or (0, self.work.now)
+        begin, end = (spans[0][0], spans[-1][1]) if spans else (0, self.work.now)
         return fill_moments(text, moment(begin), moment(end), moment(self.work.now))
+
+    def _reading(self) -> dict[AssetName, str]:
+        """What stands for each of ``inputs`` that isn't inlined."""
+        reading = {
+            a: name(self.session, relation(s.location)) for a, s in self.inputs.items() if not self._is_inlined(a)
+        }
+        return reading | staged_inputs(self.session, self.inputs, self.staged)
 
     def _rendered(self, instead: Mapping[AssetName, str]) -> str:
         inlined = {a for a in self.inputs if self._is_inlined(a)}
-        reading = {a: name(self.session, relation(s.location)) for a, s in self.inputs.items() if a not in inlined}
-        reading |= staged_inputs(self.session, self.inputs, self.staged)
-        reading |= instead
+        reading = {**self._reading(), **instead}
         needed = [self.snapshot.definition, *(self.inputs[a].definition for a in inlined)]
         if all(d.template for d in needed):
             return self._filled(self.snapshot.definition, reading)
@@ -125,14 +154,14 @@ class Maker:
     def _filled(self, definition: Definition, reading: Mapping[AssetName, str]) -> str:
         """By the template: an embedded model is its own query, filled likewise."""
 
-        def stand_in(asset: AssetName) -> str:
-            if asset in reading:
-                return reading[asset]
-            if asset not in self.inputs:
-                raise UnknownUpstream(f"the query reads {asset}, which doesn't exist", asset=self.snapshot.asset)
-            return f"({self._filled(self.inputs[asset].definition, reading)}\n)"
+        return fill(definition.template, lambda asset: self._stand_in(asset, reading))
 
-        return fill(definition.template, stand_in)
+    def _stand_in(self, asset: AssetName, reading: Mapping[AssetName, str]) -> str:
+        if asset in reading:
+            return reading[asset]
+        if asset not in self.inputs:
+            raise UnknownUpstream(f"the query reads {asset}, which doesn't exist", asset=self.snapshot.asset)
+        return f"({self._filled(self.inputs[asset].definition, reading)}\n)"
 
     def _parsed(self, reading: Mapping[AssetName, str]) -> str:
         """By parsing the definition's text: its template was made by other rules."""
@@ -140,9 +169,24 @@ class Maker:
 
         def parsed(definition: Definition) -> Definition:
             template = template_of(definition.text, definition.dialect, self.default_schema)
-            return Definition(definition.text, definition.dialect, definition.path, template)
+            return replace(definition, template=template)
 
         inlined = {a: s for a, s in self.inputs.items() if a not in reading}
         inputs = {a: replace(s, definition=parsed(s.definition)) for a, s in inlined.items()}
         maker = replace(self, inputs={**self.inputs, **inputs})
         return maker._filled(parsed(self.snapshot.definition), reading)
+
+
+def put_in(template: Template, this: str, place: str, stand_in: Callable[[AssetName], str]) -> str:
+    """A statement with ``this`` for its ``@this_model``, ``stand_in`` of each asset that it reads, and names of indexes
+    that no other ``place`` has."""
+
+    def put(hole: AssetName) -> str:
+        if hole == THIS:
+            return this
+        if hole.startswith(INDEX):
+            end = f"__{digest(place.encode())[:VERSION_DIGITS]}"
+            return quoted([shorten(hole.removeprefix(INDEX), PART_LENGTH - len(end)) + end])
+        return stand_in(hole)
+
+    return fill(template, put)

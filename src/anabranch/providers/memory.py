@@ -8,7 +8,7 @@ what it was made from, and equal data has equal values.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -31,12 +31,14 @@ from anabranch.ports.provider import (
     Fault,
     Move,
     Over,
-    RowDiff,
     Shown,
     Staged,
+    Standing,
     Swap,
+    Takeover,
     Work,
 )
+from anabranch.ports.rows import By, ColumnDiff, RowDiff, RowOptions
 
 NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 PATIENCE = 10.0
@@ -308,9 +310,11 @@ class MemoryProvider:
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         with self.world.lock:
-            for location, number in list(self.world.beside):
-                if location in keep and number not in keep[location]:
-                    del self.world.beside[location, number]
+            for location, writes in keep.items():
+                known = self.world.contents[location].generations if location in self.world.contents else {}
+                kept = {n for w in writes for n in (w, known[w].parent if w in known else None)}
+                for key in [k for k in self.world.beside if k[0] == location and k[1] not in kept]:
+                    del self.world.beside[key]
 
     def _swap(self, swaps: Collection[Swap]) -> None:
         world = self.world
@@ -342,6 +346,11 @@ class MemoryProvider:
                 )
         return value_of(snapshot, read)
 
+    def same(self, one: Snapshot, other: Snapshot) -> bool:
+        with self.world.lock:
+            found = [self.world.tables.get(s.location) for s in (one, other)]
+        return found[0] is not None and found[0] == found[1]
+
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         with self.world.lock:
             table = self.world.tables.get(snapshot.location)
@@ -354,7 +363,11 @@ class MemoryProvider:
     # -- showing ---------------------------------------------------------------------------------------------------
     @contextmanager
     def prepare(
-        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
     ) -> Iterator[_Prepared]:
         with self.opened():
             if not self._acquire(self.world.writing):
@@ -363,22 +376,78 @@ class MemoryProvider:
                 with self.world.lock:
                     shown = self.world.shown.get(environment)
                 move = decide(shown)
-                pointers = self._pointers(environment, move)
+                due = self._due(environment, takeovers)
+                pointers = self._pointers(environment, move, due)
                 self._hook(Moment.PREPARE, environment)
-                yield _Prepared(self, environment, move.shown, pointers, swaps)
+                yield _Prepared(self, environment, move.shown, pointers, swaps, due)
             finally:
                 self.world.writing.release()
 
-    def _pointers(self, environment: EnvironmentName, move: Move) -> dict[AssetName, str | None]:
+    def _due(self, environment: EnvironmentName, takeovers: Collection[Takeover]) -> list[Takeover]:
+        """Those that aren't made yet."""
+        found = []
+        with self.world.lock:
+            for each in takeovers:
+                asset, location = each.snapshot.asset, each.snapshot.location
+                if (location in self.world.tables) != each.back:
+                    continue
+                table = self.world.tables.get(asset)
+                if not each.back and (table is None or each.built.columns not in ((), table.columns)):
+                    raise Refused(f"{asset} isn't the table any more that was to be adopted", asset=asset)
+                if each.back and table is not None:
+                    raise Refused(f"{location} can't get its name {asset} back", asset=asset)
+                found.append(each)
+        return found
+
+    def _take_over(self, environment: EnvironmentName, takeovers: Collection[Takeover]) -> None:
+        world = self.world
+        for each in takeovers:
+            asset, location = each.snapshot.asset, each.snapshot.location
+            old, new = (location, str(asset)) if each.back else (str(asset), location)
+            world.tables[new] = world.tables.pop(old)
+            world.contents.pop(location, None)
+            if each.back:
+                world.foreign.add((environment, asset))
+                for key in [k for k in world.beside if k[0] == location]:
+                    del world.beside[key]
+            else:
+                world.foreign.discard((environment, asset))
+                if each.built.content is not None:
+                    world.contents[location] = each.built.content
+            world.changes += 1
+
+    def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
+        with self.world.lock:
+            taken = {a for _, a in self.world.foreign}
+            return {
+                a: Standing.TABLE if a in self.world.tables else Standing.VIEW
+                for a in assets
+                if a in self.world.tables or a in taken
+            }
+
+    def survey(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
+    ) -> tuple[Built, tuple[str, ...]]:
+        with self.world.lock:
+            table = self.world.tables.get(snapshot.asset)
+        if table is None or table.columns != VALUE:
+            raise Refused(f"{snapshot.asset} is another table than its model describes", asset=snapshot.asset)
+        held = snapshot.kind in INCREMENTAL | HISTORY
+        return Built(table.rows, table.columns, content=first((), float(now)) if held else None), ()
+
+    def _pointers(
+        self, environment: EnvironmentName, move: Move, takeovers: Collection[Takeover]
+    ) -> dict[AssetName, str | None]:
         found: dict[AssetName, str | None] = {}
+        coming = {t.snapshot.location for t in takeovers if not t.back}
         with self.world.lock:
             for asset, (before, after) in move.entries.items():
                 old, new = (s.location if s and s.kind is not Kind.EMBEDDED else None for s in (before, after))
                 if old is None and new is None:
                     continue
-                if old is None:
+                if old is None and new not in coming:
                     self._check_free(environment, asset)
-                if new is not None and new not in self.world.tables:
+                if new is not None and new not in self.world.tables and new not in coming:
                     raise StatementFailed(f"{asset} can't point at {new}, which isn't there", asset=asset)
                 found[asset] = new
         return found
@@ -389,6 +458,7 @@ class MemoryProvider:
         shown: Shown | None,
         pointers: Mapping[AssetName, str | None],
         swaps: Collection[Swap],
+        takeovers: Collection[Takeover],
     ) -> None:
         self._hook(Moment.COMMIT, environment)
         if not self._transactions:
@@ -397,6 +467,7 @@ class MemoryProvider:
                 self.world.point(environment, asset, location)
         with self.world.lock:
             self._swap(swaps)
+            self._take_over(environment, takeovers)
             for asset, location in pointers.items():
                 self.world.point(environment, asset, location)
             if shown is not None:
@@ -471,11 +542,21 @@ class MemoryProvider:
         rows = ((table.value,),)
         return Answer(("value",), rows if limit is None else rows[:limit], limit is not None and len(rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        """A statement is ``load LOCATION VALUE``, as :meth:`World.load`; all others fail."""
+        for statement in statements:
+            words = statement.replace("@this_env", environment).split()
+            if len(words) != 3 or words[0] != "load":
+                raise StatementFailed(f"this is no statement: {statement}", kind="ParserException")
+            self.world.load(words[1], words[2])
+
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
+        """A table has one value, which is taken for that of one row."""
         with self.world.lock:
             old, new = self.world.tables[before.location], self.world.tables[after.location]
         changed = int(old.value != new.value)
-        return RowDiff(old.rows, new.rows, 0, 0, changed, {"value": 1} if changed else {})
+        columns = (ColumnDiff("value", "text", "text", differing=changed),)
+        return RowDiff(old.rows, new.rows, By.KEY, (), 0, 0, changed, 1, not changed, columns)
 
     def revision(self) -> str | None:
         with self.world.lock:
@@ -495,19 +576,21 @@ class _Prepared:
         shown: Shown | None,
         pointers: Mapping[AssetName, str | None],
         swaps: Collection[Swap],
+        takeovers: Collection[Takeover],
     ) -> None:
         self._provider = provider
         self._environment = environment
         self._shown = shown
         self._pointers = pointers
         self._swaps = swaps
+        self._takeovers = takeovers
 
     @property
     def moved(self) -> int:
         return len(self._pointers)
 
     def commit(self) -> None:
-        self._provider._commit(self._environment, self._shown, self._pointers, self._swaps)
+        self._provider._commit(self._environment, self._shown, self._pointers, self._swaps, self._takeovers)
 
 
 def value_of(snapshot: Snapshot, read: Mapping[AssetName, str]) -> str:

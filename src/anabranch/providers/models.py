@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, is_physical_schema, shown_location
+from anabranch.domain.places import Suffix, is_adopted, is_physical_schema, shown_location
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
@@ -41,17 +41,19 @@ from anabranch.ports.provider import (
     Fault,
     Move,
     Over,
-    RowDiff,
     Shown,
     Staged,
+    Standing,
     Swap,
+    Takeover,
     Work,
 )
-from anabranch.providers import generations
+from anabranch.ports.rows import RowDiff, RowOptions
+from anabranch.providers import adopting, generations
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
-from anabranch.providers.making import Maker
+from anabranch.providers.making import Maker, put_in
 from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
 
 MOST_WORKERS = 8
@@ -245,20 +247,26 @@ class ModelsProvider:
     # -- showing ---------------------------------------------------------------------------------------------------
     @contextmanager
     def prepare(
-        self, environment: EnvironmentName, decide: Decide, swaps: Collection[Swap] = ()
+        self,
+        environment: EnvironmentName,
+        decide: Decide,
+        swaps: Collection[Swap] = (),
+        takeovers: Collection[Takeover] = (),
     ) -> Iterator[_Prepared]:
         with self.engine.session() as session:
-            if swaps:
+            if swaps or takeovers:
                 self._ensure_contents(session)
             session.begin()
             prepared = _Prepared(session)
             try:
                 self._ensure_record(session)
                 reshaped = generations.swap(session, swaps)
+                adopting.take(session, takeovers)
                 move = decide(self._recorded(session).get(environment))
                 prepared.moved = self._move(session, environment, move)
+                adopting.give_back(session, takeovers)
                 if reshaped:
-                    self._point_again(session, reshaped)
+                    self._point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
                 yield prepared
             finally:
                 if not prepared.committed:
@@ -270,6 +278,10 @@ class ModelsProvider:
         for asset, (before, after) in move.entries.items():
             old = self._pointer(environment, asset, before)
             new = self._pointer(environment, asset, after)
+            if (
+                old == new and before != after
+            ):  # another definition of the same data; a repair has the same on both sides
+                continue
             if old is not None:
                 pointers[old[1]] = None
             if new is not None:
@@ -280,20 +292,51 @@ class ModelsProvider:
         check_free(session, fresh)
         session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
         try:
-            session.point(pointers)
+            self._point(session, pointers)
         except StatementFailed as failure:
             session.rollback()
             raise why_not(session, pointers, failure) from failure
+        for asset, (_, after) in sorted(move.entries.items()):
+            if after is not None:
+                self._shown(session, environment, asset, after)
         dropped = {p.schema for p, target in pointers.items() if target is None}
         if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
             session.drop_schemas(dropped)
         self._record(session, environment, move.shown)
         return len(pointers)
 
-    def _point_again(self, session: Session, reshaped: Collection[Relation]) -> None:
+    def _point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
+        """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""
+        has_grants = self.engine.capabilities.get(Capability.GRANTS) is Support.FULL
+        kept = session.grants([view for view, target in pointers.items() if target is not None]) if has_grants else {}
+        session.point(pointers)
+        for view, granted in kept.items():
+            session.grant(view, granted)
+
+    def _point_again(self, session: Session, reshaped: Collection[Relation], snapshots: Mapping[str, Snapshot]) -> None:
         """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
-        found = session.targets(session.schemas())
-        session.point({view: target for view, target in found.items() if target in reshaped})
+        found = {v: t for v, t in session.targets(session.schemas()).items() if t in reshaped}
+        self._point(session, found)
+        for environment in self._recorded(session):
+            for snapshot in snapshots.values():
+                if found.get(self.shown_at(environment, snapshot.asset)) == relation(snapshot.location):
+                    self._shown(session, environment, snapshot.asset, snapshot)
+
+    def _shown(self, session: Session, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot) -> None:
+        """Runs what the model says for when its view is made."""
+        pointer = self._pointer(environment, asset, snapshot)
+        if pointer is None:
+            return
+        view = pointer[1]
+        for template in snapshot.definition.statements.shown:
+            text = put_in(
+                template, name(session, view), str(view), lambda a: name(session, self.shown_at(environment, a))
+            )
+            try:
+                session.execute(text)
+            except StatementFailed as failure:
+                self._tell(failure, snapshot)
+                raise
 
     def _ensure_record(self, session: Session) -> None:
         session.create_schemas([_RECORD.schema])
@@ -370,10 +413,10 @@ class ModelsProvider:
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
-            places = [p for p in map(relation, locations) if is_physical_schema(p.schema)]
+            places = [p for p in map(relation, locations) if is_physical_schema(p.schema) or is_adopted(str(p))]
             self._forget(session, places)
             session.drop(places)
-            session.drop_schemas({p.schema for p in places})
+            session.drop_schemas({p.schema for p in places if is_physical_schema(p.schema)})
             with self._schemas_lock:
                 self._schemas.clear()
 
@@ -383,6 +426,24 @@ class ModelsProvider:
         for location in record.read({str(p) for p in places}):
             session.drop(generations.beside(session, {location: ()}))
             record.write(location, None)
+
+    # -- adopting --------------------------------------------------------------------------------------------------
+    def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
+        if not assets or not self.engine.exists():
+            return {}
+        with self.engine.session(read_only=True) as session:
+            return adopting.standing(session, assets)
+
+    def survey(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
+    ) -> tuple[Built, tuple[str, ...]]:
+        with self.engine.session() as session:
+            maker = self._maker(session, snapshot, inputs, Work(now=now))
+            try:
+                return adopting.survey(session, maker, now, check=check)
+            except AnabranchError as error:
+                self._tell(error, snapshot)
+                raise
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property
@@ -406,10 +467,26 @@ class ModelsProvider:
             found = session.query(rendered, None if limit is None else limit + 1)
             return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
 
-    def compare(self, before: Snapshot, after: Snapshot, keys: Collection[str], sample: int) -> RowDiff:
+    def same(self, one: Snapshot, other: Snapshot) -> bool:
+        with self.engine.session(read_only=True) as session:
+            found = [session.describe(relation(s.location)) for s in (one, other)]
+            if found[0] is None or found[1] is None or found[0].columns != found[1].columns:
+                return False
+            names = [n for n, _ in found[0].columns]
+            hashes = [session.content_hash(f.relation, names) for f in found if f is not None]
+            return hashes[0] == hashes[1]
+
+    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
+        from anabranch.sql.statements import put_environment  # needs the parser
+
+        with self.engine.session() as session:
+            for statement in statements:
+                session.execute(put_environment(statement, self.engine.dialect, environment))
+
+    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
         with self.engine.session(read_only=True) as session:
             old, new = (self._existing(session, s) for s in (before, after))
-            return compare(session, old, new, keys, sample)
+            return compare(session, old, new, options, self.engine.dialect)
 
     def _existing(self, session: Session, snapshot: Snapshot) -> Found:
         found = session.describe(relation(snapshot.location))

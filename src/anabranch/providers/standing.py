@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anabranch.domain.names import SEPARATOR, AssetName
-from anabranch.domain.places import is_physical_schema
+from anabranch.domain.places import is_adopted, is_physical_schema
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, ModelError, Refused, StatementFailed
 from anabranch.ports.engine import Found, Relation, Session
@@ -29,11 +29,13 @@ def check_free(session: Session, places: Mapping[Relation, tuple[AssetName, Rela
         if found is None:
             continue
         there = pointed.get(found.relation)
+        if there is not None and there.schema == place.schema and is_adopted(str(there)) and _stem(there) == place:
+            continue  # over the table of the same asset, adopted before the state was lost
         if there is None or not (there == target or is_physical_schema(there.schema)):
             what = "view" if found.is_view else "table"
             raise Refused(
                 f"{place} is a {what} that Anabranch didn't make, so {asset} can't be shown there",
-                hint=f"rename that {what} or the model",
+                hint=f"rename that {what} or the model" + _or_adopt(asset, place, found),
                 asset=asset,
             )
         if there != target and _stem(there) != _stem(target):
@@ -42,6 +44,10 @@ def check_free(session: Session, places: Mapping[Relation, tuple[AssetName, Rela
                 hint="rename one of them, or choose another environment's name",
                 asset=asset,
             )
+
+
+def _or_adopt(asset: AssetName, place: Relation, found: Found) -> str:
+    return f", or take it over: anabranch adopt {asset}" if not found.is_view and str(place) == asset else ""
 
 
 def _folded(relation: Relation) -> Relation:

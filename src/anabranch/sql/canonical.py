@@ -15,7 +15,7 @@ Why words and not sqlglot's tree: a tree is another one in each version of sqlgl
 apart (``->`` binds differently in DuckDB and in sqlglot). The tree only says which words are identifiers, aliases and
 outputs. Words are cut by sqlglot's tokenizer, which has agreed about them through all versions that were tried.
 
-A finer scheme, by column, is to stand beside this one: it gives a model several fingerprints, this one gives one.
+It counts where the rules by column (:mod:`anabranch.sql.columns`) have none for something in the query.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from anabranch.domain.snapshot import Kind
 from anabranch.sql.outputs import exposed_selects, is_named
 from anabranch.sql.parentheses import redundant
 from anabranch.sql.syntax import Statement, comment_end
-from anabranch.sql.version import SCHEME
+from anabranch.sql.version import WORDS
 
 CASE_INSENSITIVE = frozenset({"duckdb", "bigquery", "spark", "databricks", "hive", "tsql", "sqlite", "trino", "presto"})
 """Dialects in which quotes make no difference to the case of an identifier."""
@@ -81,7 +81,7 @@ _ODD_SPACE = Word("\xa0", "\xa0")
 def logic(statement: Statement, kind: Kind, reads: Sequence[str], stamp: str = "") -> Fingerprint:
     """The hash of what a query means. ``reads``: the assets that it reads, in the order of its text, so that a name
     without schema counts as what it stands for."""
-    parts = [str(SCHEME), statement.source.dialect, kind.value, stamp, "\x1e".join(reads), *words(statement)]
+    parts = [str(WORDS), statement.source.dialect, kind.value, stamp, "\x1e".join(reads), *words(statement)]
     return Fingerprint(digest("\x1f".join(parts).encode()))
 
 
@@ -169,6 +169,20 @@ def _touch(before: str, after: str) -> bool:
     if before in _JOINING or after in _JOINING:
         return not (before.isalnum() or after.isalnum() or before in "_)(,;.]['\"" or after in "_)(,;.]['\"")
     return (before.isalnum() or before in "_$'\"") and (after.isalnum() or after in "_$'\"")
+
+
+def has_odd_gaps(statement: Statement) -> bool:
+    """Whether an engine might cut the text into other words than the tokenizer."""
+    text, end = statement.source.text, -1
+    for token in statement.tokens:
+        start = token.start
+        if start == end:
+            if _touch(text[end - 1], text[start]):
+                return True
+        elif end > 0 and not text[end:start].isascii() and _has_odd_space(text[end:start]):
+            return True
+        end = token.end + 1
+    return False
 
 
 def _has_odd_space(gap: str) -> bool:

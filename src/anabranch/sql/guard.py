@@ -76,6 +76,38 @@ def require_read_only(query: str, dialect: str = "duckdb") -> None:
     check_tree(parse(source, statements[0]), Refused, inspections=True)
 
 
+def require_condition(condition: str, dialect: str = "duckdb") -> None:
+    """Passes exactly one condition on the columns of a row: nothing that writes, and nothing that reads elsewhere. Put
+    in parentheses on lines of its own, it can't reach beyond them.
+
+    Raises:
+        Refused: it is something else.
+        SqlSyntaxError: it doesn't parse.
+    """
+    source = Source(condition, dialect)
+    tokens = tokenize(source)
+    if not tokens:
+        raise Refused("there is no condition here", hint="write one: --where \"country = 'de'\"")
+    depth = 0
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            raise source.error(Refused, "a condition is no statement", token.start, hint="drop the semicolon")
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth < 0:
+            raise source.error(SqlSyntaxError, "this parenthesis closes nothing", token.start, hint="drop it")
+    if depth:
+        raise source.error(SqlSyntaxError, "a parenthesis isn't closed", tokens[-1].end, hint="close it with )")
+    parse(source, tokens)  # for an error at its place in what was written
+    whole = Source(f"SELECT 1 FROM t WHERE (\n{condition}\n)", dialect)
+    statement = parse(whole, tokenize(whole))
+    check_tree(statement, Refused)
+    root = statement.root
+    said = {name for name, value in root.args.items() if value} if isinstance(root, exp.Select) else set()
+    queries = [n for n in root.walk() if isinstance(n, exp.Query) and n is not root]
+    if said - {"kind"} != {"expressions", "from_", "where"} or queries:
+        raise Refused("a condition is about the columns of one row, it holds no query", hint="write it without SELECT")
+
+
 def check_start(source: Source, tokens: Sequence[Token], kind: type[ErrorType], *, inspections: bool = False) -> None:
     """Passes what begins as a query does.
 

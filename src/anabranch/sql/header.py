@@ -17,8 +17,6 @@ OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _NOT_YET = {
     "metric": "metrics",
-    "jinja_query_begin": "templates",
-    "jinja_statement_begin": "templates",
 }
 
 

@@ -192,9 +192,7 @@ def _materialized(option: Property, told: Told, source: Source) -> None:
 
 
 def _path(option: Property, told: Told, source: Source) -> None:
-    first = option.value[0]
-    line, column = source.position(first.start)
-    told.seed = SeedFile(option.text(), {}, line, column, option.value[-1].end + 1 - first.start)
+    told.seed = SeedFile(option.text(), {}, *source.span(option.value[0].start, option.value[-1].end + 1))
 
 
 def _pass_over(option: Property, told: Told, source: Source) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import Kind
 from anabranch.sql.audits.calls import (
@@ -65,8 +66,12 @@ class ParsedModel:
     """What was understood but has no effect, or leads outside the environment."""
     seed: SeedFile | None = None
     enabled: bool = True
+    stamp: str = ""
+    """What the header says to have the model built again."""
     name_at: tuple[int, int, int] = (1, 1, 1)
     """Line, column and length of the declared name."""
+    statements: Statements = field(default_factory=Statements)
+    """What runs around the build, and when the view is made."""
     audits: tuple[Call, ...] = ()
     audit_definitions: tuple[Definition, ...] = ()
     """Those that follow the query."""
@@ -88,7 +93,9 @@ def encode(model: ParsedModel) -> str:
             model.notes,
             (seed.path, dict(seed.columns), seed.line, seed.column, seed.length) if seed else None,
             model.enabled,
+            model.stamp,
             model.name_at,
+            model.statements.encode(),
             encode_calls(model.audits),
             encode_definitions(model.audit_definitions),
         ],
@@ -105,7 +112,8 @@ def decode(text: str) -> ParsedModel:
     """
     try:
         *fields, calls, definitions = json.loads(text)
-        name, kind, properties, query, logic, reads, columns, template, notes, seed, enabled, name_at = fields
+        name, kind, properties, query, logic, reads, columns, template, notes, seed, *rest = fields
+        enabled, stamp, name_at, around = rest
         return ParsedModel(
             name=name,
             kind=Kind(kind),
@@ -118,7 +126,9 @@ def decode(text: str) -> ParsedModel:
             notes=tuple(notes),
             seed=SeedFile(*seed) if seed else None,
             enabled=enabled,
+            stamp=stamp,
             name_at=tuple(name_at),
+            statements=Statements.decode(around),
             audits=decode_calls(calls),
             audit_definitions=decode_definitions(definitions),
         )

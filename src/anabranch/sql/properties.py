@@ -29,7 +29,7 @@ USED = (
 NOTED = {
     "columns": "types declared in columns (…) aren't enforced",
     "gateway": "gateway isn't used: a project has one warehouse",
-    "grants": "grants aren't set",
+    "grants": "grants aren't set: the engine has none",
     "session_properties": "session_properties aren't set",
     "signals": "signals aren't waited for",
     "retention": "retention isn't used: history is kept as anabranch.yaml says",
@@ -124,8 +124,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
     match each.key:
         case "name":
             meaning.name = each.name().lower()
-            line, column = source.position(each.value[0].start)
-            meaning.name_at = (line, column, each.value[-1].end + 1 - each.value[0].start)
+            meaning.name_at = source.span(each.value[0].start, each.value[-1].end + 1)
         case "kind":
             _kind(each, meaning, source)
         case "grain" | "grains":
@@ -141,7 +140,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
         case "audits":
             meaning.audits = parse_calls(each)
         case "stamp":
-            meaning.stamp = each.text()
+            meaning.stamp = meaning.properties["stamp"] = each.text()
         case "cron" | "start" | "end" | "interval_unit":
             meaning.settings |= understand_schedule(each, source)
         case "partitioned_by":

@@ -59,6 +59,18 @@ def template_of(query: str, dialect: str, default_schema: str) -> Template:
     return make_template(statement, find_reads(statement).reads, default_schema)
 
 
+def make_statement_template(
+    statement: Statement, reads: Sequence[TableRead], default_schema: str, more: Sequence[Edit]
+) -> Template:
+    """:func:`make_template` of a statement that isn't a query, with ``more`` edits made."""
+    cutting = _Cutting(statement.source.dialect, {}, {}, default_schema)
+    scopes = name_sources(statement, reads, default_schema)
+    edits = [*unqualify(statement, scopes), *more]
+    for scope in scopes.values():
+        edits += [cutting._replace(statement, n.read, n, ()) for n in scope if n.read is not None]
+    return cut(_apply(statement, edits))
+
+
 @dataclass(frozen=True, slots=True)
 class _Rendering:
     dialect: str

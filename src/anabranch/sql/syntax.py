@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
@@ -20,6 +20,8 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from anabranch.domain.names import nearest
 from anabranch.errors import AnabranchError, SqlSyntaxError, Where
+from anabranch.sql.macros.moments import strays
+from anabranch.sql.macros.text import Mapped
 
 # sqlglot warns of statements that it doesn't know; those are refused here.
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())
@@ -38,29 +40,49 @@ _COMMENT_MARKS = re.compile(r"/\*|\*/")
 _OPENERS = re.compile(r"/\*|'|\"|\$\w*\$")
 
 
+class Origin(NamedTuple):
+    """Where a text with macros expanded came from: the file's own text, and the place in it of each character."""
+
+    text: str
+    places: Mapped
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text, and what to say of it in an error."""
+    """A text, and what to say of it in an error. Places are those of the file that it came from (``origin``)."""
 
     text: str
     dialect: str
     path: Path | None = None
     asset: str | None = None
+    origin: Origin | None = None
 
     def position(self, start: int) -> tuple[int, int]:
         """The line and the column of an offset, from 1."""
-        before = self.text.rfind("\n", 0, start)
-        return self.text.count("\n", 0, start) + 1, start - before
+        return self.span(start, start + 1)[:2]
+
+    def span(self, start: int, end: int) -> tuple[int, int, int]:
+        """The line and the column of ``text[start:end]``, from 1, and how many characters of the file it is."""
+        text = self.text
+        if self.origin is not None:
+            text = self.origin.text
+            start, end = self.origin.places.place(start, end)
+        before = text.rfind("\n", 0, start)
+        return text.count("\n", 0, start) + 1, start - before, end - start
 
     def error(
         self, kind: type[ErrorType], message: str, start: int = 0, end: int | None = None, hint: str | None = None
     ) -> ErrorType:
         """An error about ``text[start:end]``; to be raised by the caller."""
-        line, column = self.position(start)
+        text, end = self.text, start + 1 if end is None else end
+        line, column, _ = self.span(start, end)
         if self.path is None:
             return kind(f"{message} (line {line}, column {column})", asset=self.asset, hint=hint)
-        line_end = self.text.find("\n", start)
-        end = min(start + 1 if end is None else end, len(self.text) if line_end < 0 else line_end)
+        if self.origin is not None:
+            text = self.origin.text
+            start, end = self.origin.places.place(start, end)
+        line_end = text.find("\n", start)
+        end = min(end, len(text) if line_end < 0 else line_end)
         where = Where(self.path, line, column, max(1, end - start))
         return kind(message, asset=self.asset, where=where, hint=hint)
 
@@ -96,11 +118,16 @@ def tokenize(source: Source) -> list[Token]:
     """All tokens.
 
     Raises:
-        SqlSyntaxError: a quote or a comment that isn't closed, a template, or a NUL character.
+        SqlSyntaxError: a quote or a comment that isn't closed, a template, or a control character that
+            means something here.
     """
     if "\0" in source.text:  # it stands for holes in templates
         at = source.text.index("\0")
         raise source.error(SqlSyntaxError, "there is a NUL character here", at, at + 1, "delete it")
+    at_mark = strays(source.text)
+    if at_mark is not None:  # it stands for moments of an interval
+        message = "there is a control character (0x02) here"
+        raise source.error(SqlSyntaxError, message, at_mark, at_mark + 1, "delete it")
     try:
         tokens = dialect(source.dialect).tokenize(source.text)
     except TokenError as error:
@@ -173,6 +200,22 @@ def single(text: str, dialect_name: str) -> Statement:
     if len(statements) > 1:
         raise source.error(SqlSyntaxError, "a second statement begins here", statements[1][0].start, hint="run one")
     return parse(source, statements[0])
+
+
+_PARSED: dict[tuple[str, str], Statement] = {}
+KEPT = 1000
+"""So many statements wait for :func:`parsed_before`."""
+
+
+def keep(text: str, statement: Statement) -> None:
+    """Keeps what ``text`` was parsed to, as part of some source, for :func:`parsed_before` in the same command."""
+    if len(_PARSED) < KEPT:
+        _PARSED[text, statement.source.dialect] = statement
+
+
+def parsed_before(text: str, dialect_name: str) -> Statement:
+    """:func:`single`, once more cheaply: what was kept is given away. Its positions may be those of a larger source."""
+    return _PARSED.pop((text, dialect_name), None) or single(text, dialect_name)
 
 
 def _check_gap(source: Source, start: int, end: int) -> None:

@@ -7,10 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from anabranch import __version__
+from anabranch.sql.columns.values import COLUMNS
 
-SCHEME = 1
-"""The number of the rules in :mod:`anabranch.sql.canonical`. Raise it when they change: what was fingerprinted before
-is then fingerprinted again from the definitions that snapshots keep."""
+WORDS = 1
+"""The number of the rules in :mod:`anabranch.sql.canonical`, and of what a seed and a source are. Raise it when they
+change."""
+SCHEME = 2
+"""The number of the rules by which models are fingerprinted: 1 was by words and whole upstreams, 2 is by columns
+(:mod:`anabranch.sql.columns`, whose own number is part of it)."""
 
 _VERSION = re.compile(r"""^__version__\s*=\s*(?:version\s*=\s*)?['"]([^'"]+)""", re.MULTILINE)
 
@@ -21,7 +25,7 @@ def parser_version() -> str:
     sqlglot's version is read from its files: loading it costs more than all the rest of a command, and so does
     ``importlib.metadata``, which is the way out where the file isn't as expected.
     """
-    return f"{__version__}/{SCHEME}/{_sqlglot_version()}"
+    return f"{__version__}/{SCHEME}.{COLUMNS}/{WORDS}/{_sqlglot_version()}"
 
 
 def _sqlglot_version() -> str:

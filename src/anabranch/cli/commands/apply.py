@@ -6,12 +6,14 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.cli import plans
-from anabranch.cli.context import environment_argument, json_option, span_of, yes_option
+from anabranch.cli.context import environment_argument, json_option, selecting, span_of, yes_option
 from anabranch.cli.running import run_plan
+from anabranch.domain.selection import Selection
 
 
 @click.command("apply", epilog="Example: git switch -c feature/new-price && anabranch apply")
 @environment_argument()
+@selecting
 @yes_option
 @click.option(
     "--merged",
@@ -27,6 +29,8 @@ def command(
     context: click.Context,
     env: str | None,
     *,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
     yes: bool,
     merged: bool,
     start: str | None,
@@ -39,11 +43,16 @@ def command(
     ENV is an environment or a git branch; by default the branch that is checked out. A new environment begins as a
     complete copy of the trunk that costs nothing.
 
+    With --select, only the selected assets change, and all others stay as they are in ENV.
+
     After a conflict: git merge main, resolve, then apply --merged.
 
     With --start and --end, what must be built is built for that time only, as a preview; promote completes it.
     """
     window = span_of(start, end)
+    selection = Selection(select, exclude)
+    if merged and selection:
+        raise click.UsageError("--merged takes the files as a whole: leave --select and --exclude out")
 
     def tell(applied: Applied) -> list[str]:
         if applied.plan.settings and applied.plan.settings.protected:
@@ -53,7 +62,7 @@ def command(
 
     run_plan(
         context,
-        lambda w: w.plan_apply(w.resolve(env), merged=merged, window=window),
+        lambda w: w.plan_apply(w.resolve(env), merged=merged, window=window, selection=selection),
         as_json=as_json,
         yes=yes,
         everything=everything,

@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 from anabranch.cli import audits, failures
-from anabranch.cli.context import emit, environment_argument, json_option, workspace
+from anabranch.cli.context import emit, environment_argument, json_option, selecting, workspace
 from anabranch.cli.text import count
-from anabranch.domain.names import AssetName
+from anabranch.domain.selection import Selection
 
 if TYPE_CHECKING:
     from anabranch.app.auditing import Outcome
 
 
-@click.command("audit", epilog="Example: anabranch audit prod --model marts.top")
+@click.command("audit", epilog="Example: anabranch audit prod --select marts.top")
 @environment_argument()
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model; may be given again.")
+@selecting
 @json_option
 @click.pass_context
-def command(context: click.Context, env: str | None, *, models: tuple[str, ...], as_json: bool) -> int:
+def command(
+    context: click.Context, env: str | None, *, select: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
+) -> int:
     """Run all audits of ENV over what it shows now. Changes nothing.
 
     Exits with 1 where an audit that blocks fails, or one can't be run.
     """
     with workspace(context) as w:
         name = w.resolve(env)
-        found = w.audit(name, [AssetName(m.lower()) for m in models])
+        found = w.audit(name, Selection(select, exclude))
     if as_json:
         emit({"environment": name, "audits": [_as_dict(o) for o in found]})
     else:

@@ -8,12 +8,13 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.app.workspace import Workspace
-from anabranch.cli.context import emit, environment_argument, json_option, workspace, yes_option
+from anabranch.cli.context import emit, environment_argument, json_option, selecting, workspace, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import ago, at, count, seconds, table
 from anabranch.config.reader import span
 from anabranch.domain.commit import Environment
 from anabranch.domain.plan import Plan
+from anabranch.domain.selection import Selection
 
 
 def _span(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
@@ -64,14 +65,17 @@ def list_(context: click.Context, *, as_json: bool) -> None:
 
 @command.command("show", epilog="Example: anabranch env show feature_new_price")
 @environment_argument()
+@selecting
 @json_option
 @click.pass_context
-def show(context: click.Context, env: str | None, *, as_json: bool) -> None:
+def show(
+    context: click.Context, env: str | None, *, select: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
+) -> None:
     """Show one environment: what it has, and where its data stands."""
     with workspace(context) as w:
         environment = w.state.require(w.resolve(env))
         described = _as_dict(w, environment)
-        assets = w.assets(environment.name)
+        assets = w.assets(environment.name, Selection(select, exclude))
         now = w.now()
     if as_json:
         listed = [

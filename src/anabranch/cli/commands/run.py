@@ -6,16 +6,17 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.app.refreshing import Restatement
-from anabranch.cli.context import environment_argument, json_option, span_of, yes_option
+from anabranch.cli.context import environment_argument, json_option, selecting, span_of, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import at, count, seconds
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Verb
+from anabranch.domain.selection import Selection
 
 
 @click.command("run", epilog="Example: anabranch run prod --yes")
 @environment_argument()
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model; may be given again.")
+@selecting
 @click.option("--ignore-cron", is_flag=True, help="Also what isn't due yet.")
 @click.option(
     "--restate",
@@ -34,7 +35,8 @@ def command(
     context: click.Context,
     env: str | None,
     *,
-    models: tuple[str, ...],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
     ignore_cron: bool,
     restate: tuple[str, ...],
     start: str | None,
@@ -56,7 +58,7 @@ def command(
         context,
         lambda w: w.plan_run(
             w.resolve(env),
-            only=[AssetName(m) for m in models] or None,
+            selection=Selection(select, exclude),
             ignore_cron=ignore_cron,
             restate=again,
         ),

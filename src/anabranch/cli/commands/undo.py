@@ -9,6 +9,7 @@ from anabranch.cli.context import environment_argument, json_option, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import at, count, seconds
 from anabranch.domain.ids import short
+from anabranch.domain.plan import Verb
 
 
 @click.command("undo", epilog="Example: anabranch undo prod --yes")
@@ -38,7 +39,11 @@ def tell(applied: Applied) -> list[str]:
     plan = applied.plan
     head = f"{at(plan.environment, plan.requires.head)} → {short(applied.commit or '')}"
     what = f"{count(len(plan.decisions), 'asset')} as before, {len(applied.report.built)} rebuilt"
+    released = [d.asset for d in plan.decisions if d.verb is Verb.RELEASE]
+    again = (
+        f"adopt {' '.join(released)}" if released else f"restore {plan.environment} {short(plan.requires.head or '')}"
+    )
     return [
         f"{click.style(head, bold=True)}   {what}, {seconds(applied.seconds)}",
-        f"and back: anabranch restore {plan.environment} {short(plan.requires.head or '')}",
+        f"and back: anabranch {again}",
     ]

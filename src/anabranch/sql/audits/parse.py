@@ -169,8 +169,7 @@ def _item(source: Source, tokens: Sequence[Token]) -> Item:
 
 def place(source: Source, tokens: Sequence[Token]) -> Place:
     """Where tokens stand."""
-    line, column = source.position(tokens[0].start)
-    return line, column, tokens[-1].end + 1 - tokens[0].start
+    return source.span(tokens[0].start, tokens[-1].end + 1)
 
 
 def _wrong(source: Source, tokens: Sequence[Token], message: str, hint: str) -> SqlSyntaxError:

@@ -1,0 +1,1 @@
+"""How two environments differ, as text for a terminal, as values for JSON, and as a page of HTML."""
