@@ -207,7 +207,7 @@ def test_audits_keep_their_own_names() -> None:
         "audit (name high); SELECT n FROM @this_model WHERE n > 9"
     ).models
     assert model.query == "select 4 as n, '@this_model' as me from raw.acme"
-    assert [(c.name, c.at) for c in model.audits] == [("low", (1, 26, 3)), ("not_null", (1, 48, 8))]
+    assert [(c.name, c.at) for c in model.audits] == [("low", (1, 26, 3)), ("not_null", (1, 47, 8))]
     low, high = model.audit_definitions
     assert (low.name, low.blocking, high.name, high.blocking) == ("low", False, "high", True)
     assert low.pieces == ("SELECT n FROM ", "this_model", " WHERE n < ", "least", " AND n > ", "size", "")
