@@ -6,7 +6,7 @@ settings and the project's folder and returns an :class:`anabranch.ports.engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from anabranch.app.workspace import Here, Rules, Workspace
 from anabranch.config import git, settings
 from anabranch.config.settings import FOLDER, Settings, Warehouse
 from anabranch.domain.names import EnvironmentName
+from anabranch.domain.snapshot import PYTHON, Function
 from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from anabranch.domain.names import AssetName
     from anabranch.domain.snapshot import Snapshot
     from anabranch.domain.unit_test import UnitTest
+    from anabranch.linting.values import Choice, Finding, Rule
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
+    from anabranch.ports.signals import Signals
     from anabranch.ports.store import Store
     from anabranch.ports.unit_tests import Bench
 
@@ -72,7 +75,57 @@ def open_workspace(
         listen=listen,
         changed=partial(git.changed_since, root),
         hooks=found.hooks,
+        signals=open_signals(root),
     )
+
+
+def open_files(start: Path) -> tuple[Settings, Loader]:
+    """The files of the project that ``start`` lies in. Neither its state nor its warehouse is opened.
+
+    Raises:
+        ConfigError: there is no project file, or it can't be read as it stands.
+    """
+    found = settings.load(settings.find_root(start))
+    engine = open_engine(found.warehouse, found.root, lambda holder: None)
+    return found, open_loader(found, engine, ModelsProvider.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Linter:
+    """The rules of a project, and its files."""
+
+    root: Path
+    loader: Loader
+    rules: Sequence[Rule]
+    choice: Choice
+
+    def run(self, only: Collection[str] = ()) -> list[Finding]:
+        """What the rules find; ``only``: these rules, also where they are off. Raises ``ModelError``, ``ConfigError``,
+        ``NotFound``."""
+        from anabranch.linting.run import lint
+
+        return lint(self.loader.examine(), self.rules, self.choice, only)
+
+
+def open_linter(start: Path) -> Linter:
+    """The rules for the project that ``start`` lies in: ours, and those that entry points of the group
+    ``anabranch.lint`` name. Neither its state nor its warehouse is opened. Raises ``ConfigError``."""
+    from importlib.metadata import entry_points
+
+    from anabranch.linting.rules import builtin
+    from anabranch.linting.values import Choice, Level, Rule
+
+    found, loader = open_files(start)
+    rules = builtin(found.lint.edges)
+    for entry in sorted(entry_points(group="anabranch.lint"), key=lambda e: e.name):
+        check = entry.load()
+        summary = (check.__doc__ or "").strip().partition("\n")[0]
+        rules.append(Rule(entry.name, summary, Level.WARNING, check))
+    choice = Choice(
+        {code: (Level(level.text), told.where) for code, (told, level) in found.lint.rules.items()},
+        {a: (told.where, {c.text: c.where for c in codes}) for a, (told, codes) in found.lint.ignore.items()},
+    )
+    return Linter(found.root, loader, rules, choice)
 
 
 def open_store(found: Settings) -> Store:
@@ -102,6 +155,13 @@ def open_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]
     raise ConfigError(f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint="known here: duckdb")
 
 
+def open_signals(root: Path) -> Signals:
+    """The project's own; nothing is read before one is asked."""
+    from anabranch.loaders.signal_files import SignalFiles
+
+    return SignalFiles(root)
+
+
 def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
     """The native loader, with its cache beside the state."""
     from anabranch.loaders.cache import ParseCache
@@ -129,9 +189,22 @@ def _explain(before: Snapshot, after: Snapshot) -> str:
 
     if before.kind != after.kind:
         return f"kind changed from {before.kind.value} to {after.kind.value}"
+    if PYTHON in (before.definition.dialect, after.definition.dialect):
+        return _python_changed(before, after)
     if not before.definition.dialect or not after.definition.dialect:
         return "content changed"
     return what_changed(before.definition.text, after.definition.text, after.definition.dialect)
+
+
+def _python_changed(before: Snapshot, after: Snapshot) -> str:
+    if before.definition.dialect != after.definition.dialect:
+        return "rewritten in Python" if after.definition.dialect == PYTHON else "rewritten in SQL"
+    old, new = (Function.decode(s.definition.text) for s in (before, after))
+    if old.columns != new.columns:
+        return "its columns changed"
+    if set(old.reads) != set(new.reads):
+        return "reads others"
+    return "its code changed" if old.modules != new.modules else "its settings changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ Commands:
   apply    Make an environment what the files say.
   adopt    Take tables over that another tool made.
   run      Bring an environment's data up to date.
+  lineage  Show what decides an asset or a column, and who reads it.
   diff     Show how an environment differs from another.
   promote  Point an environment at what was built and tested in another.
   undo     Take the last change back.
@@ -55,6 +56,7 @@ Commands:
   sql      Query an environment by logical names.
   audit    Run the audits of an environment's rows.
   test     Run the unit tests of models, or make one.
+  lint     Check models against rules, without building anything.
   env      List, create, show and drop environments.
   resume   Go on with what was interrupted.
   abandon  End what was interrupted without going on.

@@ -119,6 +119,8 @@ def _all_of_it(shop: Shop) -> None:
     log = shop.run("log", "log", "prod")
     assert isinstance(log, list)
     shop.run(CHANGE, "restore", "prod", log[1]["commit"], "--yes")
+    shop.run("lineage", "lineage", "marts.total.total")
+    shop.run("lint", "lint", "--rule", "missing-owner")
     shop.run("env list", "env", "list")
     shop.run("env show", "env", "show", "feature")
     shop.run(CHANGE, "env", "create", "what_if")

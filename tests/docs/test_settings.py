@@ -19,8 +19,9 @@ PREFIXES = {
     "_warehouse": "warehouse.",
     "_source": "sources.NAME.",
     "_seed": "seeds.NAME.",
+    "_lint": "lint.",
 }
-GROUPS = {"environments", "warehouse", "sources", "seeds"}
+GROUPS = {"environments", "warehouse", "sources", "seeds", "lint"}
 
 
 def _known() -> set[str]:

@@ -30,7 +30,7 @@ def test_verbs() -> None:
 
 def test_ports_are_linked() -> None:
     table = rows(sections(page("docs/architecture.md"))["The ports"])
-    assert {codes(row[0])[0] for row in table} == {Store.__name__, "Engine", "Provider", "Loader"}
+    assert {codes(row[0])[0] for row in table} == {Store.__name__, "Engine", "Provider", "Loader", "Signals"}
 
 
 def test_what_a_unit_test_can_say() -> None:

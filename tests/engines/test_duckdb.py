@@ -52,6 +52,22 @@ engine = DuckDBEngine(path, patience=5)
 
 
 class TestDuckDB(EngineSuite):
+    arrow_types: ClassVar[Mapping[str, str]] = {
+        **EngineSuite.arrow_types,
+        "UBIGINT": "CAST(18446744073709551615 AS UBIGINT)",
+        "DECIMAL(38, 10)": "CAST('1234567890123456789012345678.0123456789' AS DECIMAL(38, 10))",
+        "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ '2020-02-29 12:34:56.789+02'",
+        "TIMESTAMP_NS": "TIMESTAMP_NS '2020-02-29 12:34:56.789012345'",
+        "TIME": "TIME '23:59:59.999999'",
+        "UUID": "UUID '4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'",
+        "BLOB": r"'\x00\xFF'::BLOB",
+        "INTEGER[]": "[1, NULL, 3]",
+        "VARCHAR[][]": "[['a'], []]",
+        "STRUCT(a INTEGER, b VARCHAR[])": "{'a': 1, 'b': ['x']}",
+        "MAP(VARCHAR, INTEGER)": "MAP {'k': 1}",
+        "ENUM('x', 'y')": "'y'::ENUM('x', 'y')",
+        "INTERVAL": "INTERVAL '1 month 2 days 3 seconds'",
+    }
     slow_query = SLOW
     same_values: ClassVar[tuple[tuple[str, str], ...]] = (
         *EngineSuite.same_values,

@@ -184,7 +184,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (name a.b)\nselect 1", "a semicolon is missing after the header", "1:16+1", "end it with );"),
         ("MODEL (name);\nselect 1", "name has no value", "1:8+4", None),
         ("MODEL (name a.b,\n  ownr x);\nselect 1", "a model has no property ownr", "2:3+4", "did you mean owner?"),
-        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp, cron, start, end, interval_unit, partitioned_by, audits and those of SQLMesh"),
+        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp, cron, start, end, interval_unit, partitioned_by, audits, signals and those of SQLMesh"),
         ("MODEL (name a.b, name c.d); select 1", "name is said twice", "1:18+4", None),
         ("MODEL (name a b); select 1", "name takes a name, not a b", "1:13+3", None),
         ("MODEL (name @x.y); select 1", "name takes a name, not @x.y", "1:13+4", None),

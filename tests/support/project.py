@@ -9,6 +9,7 @@ from typing import Any
 
 from anabranch.domain.graph import order
 from anabranch.domain.ids import Fingerprint, canonical, digest
+from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import physical_location
 from anabranch.domain.snapshot import PHYSICAL, Definition, Input, Kind, Published, Snapshot
@@ -117,3 +118,12 @@ class MemoryLoader:
         if self.error is not None:
             raise self.error
         return Project(snapshots(self.models), self.digest())
+
+    def examine(self, environment: str = "") -> Project:
+        return self.load(environment)
+
+    def lineage(self, environment: str = "") -> Lineage:
+        return self.lineage_of(self.load(environment).assets)
+
+    def lineage_of(self, snapshots: Mapping[AssetName, Snapshot]) -> Lineage:
+        return Lineage({a: tuple(s.upstreams) for a, s in snapshots.items()}, {a: s.kind for a, s in snapshots.items()})

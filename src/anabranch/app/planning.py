@@ -16,6 +16,7 @@ from anabranch.app.refreshing import Returning, due
 from anabranch.app.releasing import Releasing
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
+from anabranch.app.waiting import Gate
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
@@ -30,6 +31,7 @@ from anabranch.domain.tree import EMPTY
 from anabranch.errors import MergeConflict, NotFound, Refused, WarehouseBusy
 from anabranch.ports.loader import Project
 from anabranch.ports.provider import Fault, Provider
+from anabranch.ports.signals import Signals
 
 LOOK_BACK = 20
 """Commits of the trunk that a plan is compared with, to tell an old checkout."""
@@ -91,8 +93,10 @@ class Planning:
         author: str,
         explain: planner.Explain,
         now: Callable[[], datetime],
+        signals: Signals | None = None,
     ) -> None:
         self._state = state
+        self._signals = signals
         self._providers = providers
         self._trunk = trunk
         self._author = author
@@ -287,7 +291,8 @@ class Planning:
             decisions = [self._because(d, aim.reason) for d in decisions]
         unchecked = self._check(aim, decisions, snapshots) if aim.check else None
         now = self._now()
-        decisions, moving, lost = self._move(aim, decisions, snapshots, now)
+        gate = Gate(self._signals, now)
+        decisions, moving, lost = self._move(aim, decisions, snapshots, now, gate)
         repairs = tuple(sorted({d.asset for d in aim.inspection.drifts if d.asset and d.asset not in drifted}))
         behind = any(d.fault is Fault.BEHIND for d in aim.inspection.drifts)
         moves = bool(decisions or repairs or behind) or aim.head is None or aim.settings is None
@@ -301,7 +306,9 @@ class Planning:
         )
         before = {d.asset: d.before for d in decisions}
         work = [
-            _worked(_keepable(s, snapshots, built), snapshots, before, now, aim.window) if isinstance(s, Build) else s
+            _worked(_keepable(s, snapshots, built), snapshots, before, now, aim.window, gate)
+            if isinstance(s, Build)
+            else s
             for s in steps
         ]
         audits = self._audits(aim, decisions, snapshots, inputs.get)
@@ -322,14 +329,14 @@ class Planning:
             message=aim.message,
             restores=aim.restores,
             repairs=repairs + tuple(sorted(drifted)),
-            notes=aim.notes + lost + self._notes(aim, decisions, unchecked),
+            notes=aim.notes + lost + self._notes(aim, decisions, unchecked) + tuple(gate.notes),
             now=intervals.seconds(now),
             partial=aim.window is not None,
             same=aim.same,
         )
 
     def _move(
-        self, aim: _Aim, decisions: list[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime
+        self, aim: _Aim, decisions: list[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime, gate: Gate
     ) -> tuple[list[Decision], list[Step], tuple[str, ...]]:
         """The data that moves with the definitions: previews that are completed, earlier generations that come back.
         With the decisions that say so, and notes on what can't."""
@@ -358,10 +365,10 @@ class Planning:
             return sorted([*decisions, *told], key=lambda d: d.asset), [*returns, *releases], tuple(lost)
         if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
             return decisions, [], ()
-        return self._completed(decisions, snapshots, now)
+        return self._completed(decisions, snapshots, now, gate)
 
     def _completed(
-        self, decisions: Collection[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime
+        self, decisions: Collection[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime, gate: Gate
     ) -> tuple[list[Decision], list[Step], tuple[str, ...]]:
         """Previews among what is reused are completed first."""
         reused = {d.asset: snapshots[d.after] for d in decisions if d.verb is Verb.REUSE and d.after}
@@ -372,7 +379,7 @@ class Planning:
             content = contents.get(snapshot.location) if snapshot else None
             if snapshot is None or content is None or not content.partial:
                 continue
-            spans = due(snapshot, content, now, ignore_cron=True) or ()
+            spans = gate.open(snapshot, due(snapshot, content, now, ignore_cron=True) or ()) or ()
             needs = tuple(steps[u].id for u in snapshot.upstreams if u in steps)
             identifier = StepId(f"refresh:{asset}")
             steps[asset] = Refresh(identifier, snapshot.provider, asset, snapshot.id, spans, needs)
@@ -514,6 +521,7 @@ def _worked(
     before: Mapping[AssetName, SnapshotId | None],
     now: datetime,
     window: Span | None,
+    gate: Gate,
 ) -> Build:
     """A build with what it fills, and what it carries over."""
     snapshot, was = snapshots[step.snapshot], before.get(step.asset)
@@ -526,7 +534,7 @@ def _worked(
     wanted = said.wanted(now)
     if window is not None:
         wanted = max(wanted[0], said.unit.floor(window[0])), min(wanted[1], said.unit.ceil(window[1]))
-    return replace(step, spans=intervals.normal([wanted]))
+    return replace(step, spans=gate.open(snapshot, intervals.normal([wanted])) or ())
 
 
 def _whole(project: Project) -> tuple[str, ...]:

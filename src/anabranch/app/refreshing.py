@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from anabranch.app.state import State
+from anabranch.app.waiting import Gate
 from anabranch.domain import intervals, schedule
 from anabranch.domain.auditing import audit_step, with_audits
 from anabranch.domain.commit import Action, Commit, Environment, history
@@ -23,7 +24,8 @@ from anabranch.domain.intervals import Span, Spans
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
-from anabranch.errors import NotFound, Refused
+from anabranch.errors import ModelError, NotFound, Refused
+from anabranch.ports.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Restatement:
 class Refreshing:
     """Plans runs."""
 
-    def __init__(self, state: State, *, trunk: EnvironmentName, author: str) -> None:
+    def __init__(self, state: State, *, trunk: EnvironmentName, author: str, signals: Signals | None = None) -> None:
         self._state = state
+        self._signals = signals
         self._trunk = trunk
         self._author = author
 
@@ -74,6 +77,8 @@ class Refreshing:
         if restate is not None:
             self._check_restated(environment, restate, again & set(shared), snapshots)
         decisions: list[Decision] = []
+        gate = Gate(self._signals, now)
+        failures: list[str] = []
         steps: dict[AssetName, Refresh] = {}
         for asset in order({a: list(s.upstreams) for a, s in snapshots.items()}):
             snapshot = moving.get(asset)
@@ -84,6 +89,11 @@ class Refreshing:
                 spans = _restated(snapshot, content, restate.span, now) if asset in again else None
             else:
                 spans = due(snapshot, content, now, ignore_cron=ignore_cron)
+                try:
+                    spans = None if spans is None else gate.open(snapshot, spans)
+                except ModelError as error:
+                    failures.append(error.message)
+                    continue
             if spans is None:
                 continue
             needs = tuple(steps[u].id for u in _sources(snapshot, snapshots) if u in steps)
@@ -109,7 +119,8 @@ class Refreshing:
             settings=environment,
             author=self._author,
             message=what,
-            notes=_notes(shared, self._trunk, moving, only),
+            notes=(*_notes(shared, self._trunk, moving, only), *gate.notes, *failures),
+            failures=tuple(failures),
             now=intervals.seconds(now),
         )
 

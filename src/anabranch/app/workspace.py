@@ -29,6 +29,7 @@ from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 from anabranch.ports.rows import RowOptions
+from anabranch.ports.signals import Signals
 
 EVERYTHING = Selection()
 NO_HOOKS = Hooks()
@@ -100,6 +101,7 @@ class Workspace:
         listen: events.Listener = events.silent,
         changed: Changed = lambda ref: (),
         hooks: Hooks = NO_HOOKS,
+        signals: Signals | None = None,
     ) -> None:
         """``tables`` is the one of ``providers`` that ad-hoc queries run on. ``changed``: the project's files that
         differ from a commit or branch, according to git. ``hooks``: what runs around changes, on ``tables``."""
@@ -112,9 +114,11 @@ class Workspace:
         self._now = now
         self._changed_since = changed
         self._inspector = Inspector(state, providers)
-        self._planning = Planning(state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now)
+        self._planning = Planning(
+            state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now, signals=signals
+        )
         self._adopting = Adopting(state, providers, author=here.author)
-        self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author)
+        self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._hooks = HookRunner(tables, hooks, listen)
         self._applier = Applier(state, providers, now, listen, self._hooks)
         self._janitor = Janitor(state, providers, rules.retention)

@@ -35,7 +35,7 @@ def run_plan(
         plan = make(w)
         if dry_run or plan.is_empty:
             _show(plan, as_json=as_json, everything=everything)
-            return
+            context.exit(1 if plan.failures else 0)
         if show and not as_json:
             for line in plans.lines(plan, everything=everything):
                 click.echo(line, err=True)
@@ -47,9 +47,11 @@ def run_plan(
             reporter.end()
     if as_json:
         emit(plans.applied_as_dict(applied))
-        return
-    for line in tell(applied):
-        click.echo(line)
+    else:
+        for line in tell(applied):
+            click.echo(line)
+    if plan.failures:
+        context.exit(1)
 
 
 def _show(plan: Plan, *, as_json: bool, everything: bool) -> None:

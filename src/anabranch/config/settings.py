@@ -55,6 +55,29 @@ class Warehouse:
     where: Where | None = None
 
 
+LEVELS = ("error", "warning", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A word of the file, and where it stands."""
+
+    text: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """What ``anabranch lint`` looks for. Which rules there are isn't known here."""
+
+    rules: Mapping[str, tuple[Told, Told]] = field(default_factory=dict)
+    """By the rule's code: the code, and one of :data:`LEVELS`."""
+    ignore: Mapping[AssetName, tuple[Told, tuple[Told, ...]]] = field(default_factory=dict)
+    """The asset, and the rules that don't look at it."""
+    edges: tuple[str, ...] = ()
+    """Schemas, and tags as ``tag:NAME``, whose models are read from outside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file. ``root`` is the folder it stands in; relative paths are relative to it."""
@@ -76,6 +99,7 @@ class Settings:
     overrides: Mapping[EnvironmentName, Mapping[str, Plain]] = field(default_factory=dict)
     """Other values of variables, in some environments."""
     hooks: Hooks = field(default_factory=Hooks)
+    lint: Lint = field(default_factory=Lint)
 
 
 def find_root(start: Path) -> Path:
@@ -101,6 +125,7 @@ def load(root: Path) -> Settings:
             "variables",
             "before_all",
             "after_all",
+            "lint",
         },
     )
     if "project" not in top:
@@ -112,6 +137,8 @@ def load(root: Path) -> Settings:
         found = replace(found, variables=_variables(top["variables"]))
     if "environments" in top:
         found = _environments(found, top["environments"])
+    if "lint" in top:
+        found = replace(found, lint=_lint(top["lint"]))
     if "retention" in top:
         found = replace(found, retention=top["retention"].span())
     return replace(
@@ -161,6 +188,18 @@ def _warehouse(value: Value) -> Warehouse:
         settings={k: v.text() for k, _, v in found["settings"].items()} if "settings" in found else {},
         where=value.where,
     )
+
+
+def _lint(value: Value) -> Lint:
+    found = value.section({"rules", "ignore", "edges"})
+    rules: dict[str, tuple[Told, Told]] = {}
+    for name, key, level in found["rules"].items() if "rules" in found else ():
+        rules[name] = (Told(name, key.where), Told(level.choice(LEVELS), level.where))
+    ignore: dict[AssetName, tuple[Told, tuple[Told, ...]]] = {}
+    for name, key, codes in found["ignore"].items() if "ignore" in found else ():
+        ignore[_asset(key)] = (Told(name, key.where), tuple(Told(c, codes.where) for c in codes.texts()))
+    edges = tuple(e.lower() for e in found["edges"].texts()) if "edges" in found else ()
+    return Lint(rules, ignore, edges)
 
 
 def _variables(value: Value, known: Mapping[str, Plain] | None = None) -> dict[str, Plain]:

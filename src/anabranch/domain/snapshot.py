@@ -68,6 +68,8 @@ DATA_SETTINGS = frozenset(
 """Properties that decide the data: they are part of a snapshot's logic."""
 
 
+PYTHON = "python"
+"""The dialect of a definition whose text is a :class:`Function`."""
 TEMPLATE_SCHEME = 1
 """Counts the rules by which templates are made."""
 
@@ -76,7 +78,8 @@ TEMPLATE_SCHEME = 1
 class Definition:
     """Where a snapshot came from, kept as source so that a later scheme can fingerprint it again.
 
-    ``text`` is the query (models), ``""`` for the rest; ``path`` is relative to the project's folder.
+    ``text`` is the query (models), a :class:`Function` (of dialect :data:`PYTHON`), ``""`` for the rest;
+    ``path`` is relative to the project's folder.
     """
 
     text: str = ""
@@ -150,6 +153,34 @@ class Input:
         if self.columns is None:
             return upstream.fingerprint == self.fingerprint
         return Input.of(upstream.fingerprint, upstream.published, self.columns).fingerprint == self.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What the definition of a model in Python says: which function, with the texts of all modules that it may import,
+    so that it runs as it was wherever it runs."""
+
+    module: str
+    function: str
+    line: int
+    columns: Mapping[str, str]
+    """Names and types of what it returns, in order."""
+    reads: tuple[str, ...]
+    modules: Mapping[str, str]
+    """Texts by path, relative to the project's folder."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """The versions of the packages that it imports, when it was read. They don't decide its fingerprint."""
+
+    def encode(self) -> str:
+        """As a definition's text."""
+        said = [self.module, self.function, self.line, list(self.columns.items()), self.reads]
+        return canonical([*said, dict(self.modules), dict(self.packages)]).decode()
+
+    @staticmethod
+    def decode(text: str) -> Function:
+        """The inverse of :meth:`encode`."""
+        module, function, line, columns, reads, modules, packages = json.loads(text)
+        return Function(module, function, line, dict(columns), tuple(reads), modules, packages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anabranch.engines.arrow import ROWS, batches, require_arrow
 from anabranch.engines.csv_files import find_fault, require_header
 from anabranch.engines.duckdb_errors import errors
 from anabranch.errors import StatementFailed, WarehouseUnavailable, Where
-from anabranch.ports.engine import Found, Grant, Relation, Result, quoted
+from anabranch.ports.engine import ArrowStream, Found, Grant, Relation, Result, quoted, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +54,8 @@ class DuckDBSession:
         self._place = place
         self._guarded = guarded
         self._in_transaction = False
+        self._streaming = False
+        """A stream is being read, in a transaction of its own."""
         self._catalog = catalog
 
     def qualify(self, relation: Relation) -> Relation:
@@ -69,6 +72,7 @@ class DuckDBSession:
         return quoted(p for p in (full.catalog, full.schema, full.name) if p)
 
     def begin(self) -> None:
+        self._end_stream()
         with errors(self._place):
             self._cursor.execute(f"BEGIN TRANSACTION{' READ ONLY' if self._guarded else ''}")
             self._in_transaction = True
@@ -90,6 +94,7 @@ class DuckDBSession:
 
     @contextlib.contextmanager
     def _statement(self) -> Iterator[None]:
+        self._end_stream()
         with errors(self._place):
             if not self._guarded or self._in_transaction:
                 yield
@@ -111,6 +116,37 @@ class DuckDBSession:
             if any("TIMESTAMP WITH TIME ZONE" in str(d[1]) for d in described):
                 self._cursor.execute(f"SELECT {_readable([str(d[1]) for d in described])} FROM ({statement})")
             return Result(columns, self._cursor.fetchall() if most is None else self._cursor.fetchmany(most))
+
+    def read_arrow(self, query: str, rows: int = 0) -> ArrowStream:
+        require_arrow(self._place)
+        self._end_stream()
+        with errors(self._place):
+            if self._guarded and not self._in_transaction:
+                self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+                self._streaming = True
+            found: ArrowStream = self._cursor.execute(query).to_arrow_reader(rows or ROWS)
+            return found
+
+    def _end_stream(self) -> None:
+        if self._streaming:
+            self._streaming = False
+            with contextlib.suppress(StatementFailed, WarehouseUnavailable), errors(self._place):
+                self._cursor.execute("ROLLBACK")
+
+    def load_arrow(self, table: Relation, parts: Iterable[ArrowStream], columns: Mapping[str, str]) -> int:
+        require_arrow(self._place)
+        whole = contextlib.nullcontext() if self._in_transaction else transaction(self)
+        name, rows = self._quote(table), 0
+        declared = ", ".join(f"{quoted([c])} {kind}" for c, kind in columns.items())
+        cast = ", ".join(f"CAST({quoted([c])} AS {kind})" for c, kind in columns.items())
+        with whole:
+            self.execute(f"CREATE TABLE {name} ({declared})")
+            for anabranch_batch in batches(parts):
+                # DuckDB finds a variable by its name; what is registered instead is kept until the transaction ends
+                with errors(self._place):
+                    self._cursor.execute(f"INSERT INTO {name} SELECT {cast} FROM anabranch_batch")
+                rows += anabranch_batch.num_rows
+        return rows
 
     def create_schemas(self, schemas: Collection[str]) -> None:
         for schema in sorted(schemas):

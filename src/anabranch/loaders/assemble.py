@@ -18,6 +18,7 @@ from anabranch.domain.snapshot import (
     HISTORY,
     INCREMENTAL,
     PHYSICAL,
+    PYTHON,
     Definition,
     Input,
     Kind,
@@ -31,7 +32,7 @@ from anabranch.loaders.audits import Auditing, calls
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
 from anabranch.sql.columns.link import Linked, link
-from anabranch.sql.columns.values import Listing
+from anabranch.sql.columns.values import Analysis, Listing
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.version import SCHEME, WORDS
 
@@ -60,11 +61,14 @@ class Assembly:
     """Nobody asks for audits where it is None."""
     unanalysed: dict[AssetName, str] = field(default_factory=dict)
     """Models that count as a whole, and why."""
-    _volatile: dict[AssetName, tuple[str, ...]] = field(default_factory=dict)
-    _listings: dict[AssetName, Listing | None] = field(default_factory=dict)
-    _defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
+    analysed: dict[AssetName, Analysis] = field(default_factory=dict)
+    """Of each model, what its query is made of."""
+    listings: dict[AssetName, Listing | None] = field(default_factory=dict)
+    """The columns of each asset, as far as they are known."""
+    defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
     """What defines each asset, and where."""
-    _queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    """The models that are queries, with their files."""
     _disabled: dict[str, str] = field(default_factory=dict)
     _seeded: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
     """Model files of seeds."""
@@ -83,12 +87,12 @@ class Assembly:
         claimed = self._add_models()
         self._add_seeds(claimed)
         self.problems.stop()
-        reads = {name: self._resolve(name) for name in self._queries}
+        reads = {name: self._resolve(name) for name in self.queries}
         self.problems.stop()
         self._add_audits()
         self.problems.stop()
         for name in self._ordered(reads):
-            if name in self._queries:
+            if name in self.queries:
                 self._add_query(name, reads[name])
         for name, found in self._audits.items():
             self._snapshots[name] = replace(self._snapshots[name], audits=found)
@@ -97,12 +101,12 @@ class Assembly:
     def notes(self) -> tuple[str, ...]:
         """What was passed over, each once, with the assets that say it."""
         saying: dict[str, list[str]] = {}
-        for name in sorted(self._queries):
-            model = self._queries[name][1]
+        for name in sorted(self.queries):
+            model = self.queries[name][1]
             unaudited = (NO_AUDITS,) if model.kind is Kind.EMBEDDED and calls(model) else ()
             for note in (*model.notes, *unaudited):
                 saying.setdefault(note, []).append(name)
-            for function in self._volatile.get(name, ()):
+            for function in self.analysed[name].volatile if name in self.analysed else ():
                 note = f"{function}() is used, so that the rows depend on when they are made"
                 saying.setdefault(note, []).append(name)
         return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
@@ -129,7 +133,7 @@ class Assembly:
                     self._add_seed(name, file, model)
                     self._seeded[name] = (path, model)
             else:
-                self._queries[name] = (path, model)
+                self.queries[name] = (path, model)
         return claimed
 
     def _add_seeds(self, claimed: set[str]) -> None:
@@ -178,9 +182,9 @@ class Assembly:
 
     def _define(self, name: AssetName, by: str, where: Where | None) -> bool:
         """Whether nothing else defines it."""
-        other = self._defined.get(name)
+        other = self.defined.get(name)
         if other is None:
-            self._defined[name] = (by, where)
+            self.defined[name] = (by, where)
             return True
         if other[0] == "a source":
             message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
@@ -214,10 +218,10 @@ class Assembly:
 
     def _resolve(self, name: AssetName) -> list[AssetName]:
         """What a model reads, each once."""
-        path, model = self._queries[name]
+        path, model = self.queries[name]
         found: dict[AssetName, None] = {}
         for read in model.reads:
-            if read.name in self._defined:
+            if read.name in self.defined:
                 found[AssetName(read.name)] = None
             elif read.name not in found:
                 found[AssetName(read.name)] = None
@@ -230,20 +234,20 @@ class Assembly:
         """Of each model. What an audit reads besides its model is no upstream of it."""
         if self.audits is None:
             return
-        models = {n: f for n, f in {**self._queries, **self._seeded}.items() if f[1].kind is not Kind.EMBEDDED}
+        models = {n: f for n, f in {**self.queries, **self._seeded}.items() if f[1].kind is not Kind.EMBEDDED}
         self.audits.begin(models)
         for name, (path, model) in sorted(models.items()):
             found = self.audits.of(name, path, model)
             for audit in found:
                 for read in audit.reads:
-                    if read not in self._defined:
+                    if read not in self.defined:
                         self._unknown_read(name, path, model, audit, read)
             if found:
                 self._audits[name] = found
 
     def _unknown_read(self, name: AssetName, path: str, model: ParsedModel, audit: Audit, read: AssetName) -> None:
         call = next(c for c in calls(model) if c.name == audit.name)
-        near = nearest(read, list(self._defined))
+        near = nearest(read, list(self.defined))
         hint = f"did you mean {near}?" if near else "declare it under sources: in anabranch.yaml"
         message = f"the audit {audit.name} of {name} reads {read}, which doesn't exist"
         self.problems.add(UnknownUpstream(message, asset=name, where=Where(self.root / path, *call.at), hint=hint))
@@ -252,13 +256,13 @@ class Assembly:
         schema, last = read.name.split(".")[-2:]
         if read.name in self._disabled:
             return f"{self._disabled[read.name]} says enabled false"
-        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self._defined:
+        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self.defined:
             return f"write {schema}.{last}: names here have no catalog"
         if read.bare:
-            same = [n for n in self._defined if n.rpartition(".")[2] == last and n != name]
+            same = [n for n in self.defined if n.rpartition(".")[2] == last and n != name]
             if len(same) == 1:
                 return f"did you mean {same[0]}? A name without a schema stands in {self.settings.default_schema}"
-        near = nearest(read.name, [n for n in self._defined if n != name])
+        near = nearest(read.name, [n for n in self.defined if n != name])
         if near:
             return f"did you mean {near}?"
         return "declare it under sources: in anabranch.yaml, if something else makes it"
@@ -273,7 +277,7 @@ class Assembly:
         places: list[Where] = []
         lines: list[str] = []
         for name, upstream in pairwise(path):
-            file, model = self._queries[AssetName(name)]
+            file, model = self.queries[AssetName(name)]
             read = next(r for r in model.reads if r.name == upstream)
             places.append(Where(self.root / file, read.line, read.column, read.length))
             lines.append(f"  {file}:{read.line}:{read.column}  {name} reads {upstream}")
@@ -287,16 +291,21 @@ class Assembly:
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
     def _add_query(self, name: AssetName, reads: Iterable[AssetName]) -> None:
-        path, model = self._queries[name]
+        path, model = self.queries[name]
         read = {u: self._snapshots[u] for u in sorted(reads)}
-        definition = Definition(model.query, self.settings.dialect, path, self.rules, model.template, model.statements)
-        analysis = self.analyses.of(model, {u: self._listings[u] for u in read})
-        self._volatile[name] = analysis.volatile
+        dialect = PYTHON if path.endswith(".py") else self.settings.dialect
+        definition = Definition(model.query, dialect, path, self.rules, model.template, model.statements)
+        if dialect == PYTHON:
+            self.analysed[name] = Analysis(fallback="a function in Python")
+            self._add_whole(name, model, read, definition)
+            return
+        analysis = self.analyses.of(model, {u: self.listings[u] for u in read})
+        self.analysed[name] = analysis
         if analysis.fallback:
             self.unanalysed[name] = analysis.fallback
             self._add_whole(name, model, read, definition)
             return
-        self._listings[name] = analysis.listing
+        self.listings[name] = analysis.listing
         salt = [SCHEME, self.settings.salt, self.settings.dialect, model.kind]
         goes_on_reading = model.kind in (Kind.VIEW, Kind.EMBEDDED)
         linked = link(analysis, read, salt, stamp=model.stamp, whole=goes_on_reading)
@@ -309,13 +318,13 @@ class Assembly:
         """A table that is filled by and by has other rows than its query; a history has two more columns."""
         rows = _hash(model.kind, model.stamp, linked.published.rows)
         columns = linked.published.columns
-        listing = self._listings[name]
+        listing = self.listings[name]
         if model.kind in HISTORY:
             more = _validity(model)
             if columns is not None:
                 columns = {**columns, **{c: _hash(rows, linked.fingerprint, c) for c in more}}
             if listing is not None:
-                self._listings[name] = replace(listing, names=(*listing.names, *more))
+                self.listings[name] = replace(listing, names=(*listing.names, *more))
         return replace(linked, published=Published(rows, columns))
 
     def _add_whole(
@@ -326,7 +335,7 @@ class Assembly:
         said = [SCHEME, self.settings.salt, model.kind, model.logic, {u: i.fingerprint for u, i in inputs.items()}]
         fingerprint = Fingerprint(digest(canonical(said)))
         names = None if model.columns is None else (*(c.lower() for c in model.columns), *_validity(model))
-        self._listings[name] = None if names is None else Listing(names, is_closed=True)
+        self.listings[name] = None if names is None else Listing(names, is_closed=True)
         columns = None if names is None else {n: _hash(fingerprint, n) for n in names}
         linked = Linked(fingerprint, Published(fingerprint, columns), inputs)
         self._keep(name, model.kind, model.logic, linked, model.properties, definition)
@@ -340,7 +349,7 @@ class Assembly:
             properties |= model.properties
         source = SeedSource(self.seeds[path], columns).encode()
         logic = Fingerprint(digest(canonical([WORDS, Kind.SEED, source])))
-        listing = self._listings[name] = self.analyses.header(path, self.seeds[path])
+        listing = self.listings[name] = self.analyses.header(path, self.seeds[path])
         names = None if listing is None else listing.names
         around = model.statements if model is not None else Statements()
         self._add(name, Kind.SEED, logic, names, properties, Definition(source, "", path, self.rules, (), around))
@@ -350,7 +359,7 @@ class Assembly:
         columns = {c.lower(): " ".join(t.lower().split()) for c, t in source.columns.items()}
         said = canonical({"columns": columns})
         logic = Fingerprint(digest(canonical([WORDS, Kind.EXTERNAL, name]) + said))
-        self._listings[name] = Listing(tuple(columns), is_source=True)
+        self.listings[name] = Listing(tuple(columns), is_source=True)
         properties = {"columns": ",".join(source.columns), "description": source.description}
         properties = {k: v for k, v in properties.items() if v}
         definition = Definition(said.decode(), rules=self.rules)

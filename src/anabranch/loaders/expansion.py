@@ -13,6 +13,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from anabranch.domain.ids import canonical, digest
 from anabranch.domain.names import AssetName
@@ -27,7 +28,8 @@ _USES = '{"uses":'
 
 
 class Expansion:
-    """One load's surroundings. ``seeds``: files by asset; ``salt``: what all parsing depends on."""
+    """One load's surroundings. ``seeds``: files by asset; ``salt``: what all parsing depends on; ``files``:
+    hashes of all files, by path."""
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Expansion:
         macros: MacroFiles,
         seeds: Mapping[str, str],
         salt: bytes,
+        files: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._root = root
         self._settings = settings
@@ -44,6 +47,7 @@ class Expansion:
         self._macros = macros
         self._seeds = seeds
         self._salt = salt
+        self._files = files
         self._variables = settings.variables_in(environment)
         self._columns: dict[str, tuple[str, ...] | None] = {}
 
@@ -93,6 +97,8 @@ class Expansion:
                 return self._macros.macro_key(name)
             case "jinja":
                 return self._macros.jinja_key
+            case "module":
+                return self._files.get(name)
             case _:
                 return self.columns(name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.names import AssetName
-from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import PYTHON, Function, Kind, SeedSource, Snapshot
 from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.assemble import Assembly
 from anabranch.loaders.problems import Problems
@@ -19,18 +19,18 @@ from anabranch.sql.parsed import ParsedModel, Read, SeedFile
 Known = Callable[[Mapping[str, Sequence[ParsedModel]], Mapping[str, str]], Analyses]
 
 
-def assemble(
+def assembly(
     snapshots: Mapping[AssetName, Snapshot],
     root: Path,
     settings: NativeSettings,
     known: Known,
     problems: Problems,
     rules: str,
-) -> dict[AssetName, Snapshot]:
-    """What the present rules make of the definitions of ``snapshots``, which are all of an environment.
+) -> Assembly:
+    """The definitions of ``snapshots``, which are all of an environment, to be assembled by the present rules.
 
     Raises:
-        ProjectError: they can't be read by these rules.
+        ProjectError: they can't be read by these rules. So may what the assembly does.
     """
     models: dict[str, list[ParsedModel]] = {}
     seeds: dict[str, str] = {}
@@ -47,13 +47,15 @@ def assemble(
         else:
             models.setdefault(definition.path, []).append(_query(snapshot, root, settings))
     as_then = replace(settings, sources=sources, seeds={})
-    return Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules).assets()
+    return Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules)
 
 
 def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedModel:
+    definition = snapshot.definition
+    if definition.dialect == PYTHON:
+        return _function(snapshot)
     from anabranch.sql.model_file import parse_query  # loads sqlglot: only where rules have changed
 
-    definition = snapshot.definition
     model = parse_query(
         definition.text,
         root / definition.path,
@@ -66,6 +68,18 @@ def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedMo
     seen = {read.name for read in model.reads}
     more = tuple(Read(str(u), 1, 1, 1) for u in snapshot.upstreams if u not in seen)  # depends_on
     return replace(model, reads=(*model.reads, *more))
+
+
+def _function(snapshot: Snapshot) -> ParsedModel:
+    return ParsedModel(
+        name=snapshot.asset,
+        kind=snapshot.kind,
+        properties=snapshot.properties,
+        query=snapshot.definition.text,
+        logic=snapshot.logic,
+        reads=tuple(Read(str(u), 1, 1, 1) for u in snapshot.upstreams),
+        columns=tuple(Function.decode(snapshot.definition.text).columns),
+    )
 
 
 def _seed(snapshot: Snapshot, source: SeedSource) -> ParsedModel:

@@ -1,4 +1,4 @@
-"""Projects of SQL files: ``models/**/*.sql``, ``seeds/**/*.csv`` and ``audits/**/*.sql``.
+"""Projects of files: ``models/**/*.sql``, ``models/**/*.py``, ``seeds/**/*.csv`` and ``audits/**/*.sql``.
 
 A model is parsed once for each content; what is known from before comes from the cache, and then neither the files
 nor sqlglot are touched.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anabranch.domain.ids import canonical, digest
+from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import ModelError, ProjectError
@@ -21,16 +22,20 @@ from anabranch.loaders.audits import AUDITS, Auditing
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.expansion import Expansion, read_uses
 from anabranch.loaders.files import Contents, scan
+from anabranch.loaders.lineage import lineage_of
 from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
 from anabranch.loaders.macro_index import FOLDER
-from anabranch.loaders.parsing import Parsing, likely_name
+from anabranch.loaders.parsing import PYTHON, Parsing, identity, likely_name
 from anabranch.loaders.problems import Problems
+from anabranch.loaders.python_code import LIBRARY
+from anabranch.loaders.remarks import remarks_of
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
 from anabranch.sql.audits.calls import Definition, decode_file, encode_file
 from anabranch.sql.parsed import ParsedModel, decode
 from anabranch.sql.version import parser_version
 
+_FOLDERS = tuple(f"{folder}/" for folder in (MODELS, SEEDS, AUDITS, FOLDER, LIBRARY))
 __all__ = ["NativeLoader", "NativeSettings", "SeedSettings", "SourceSettings"]
 
 
@@ -43,6 +48,13 @@ class _Seen:
     seeds: list[str]
     audits: list[str]
     macros: list[str]
+    library: list[str]
+    """What models in Python may import."""
+
+    @property
+    def all(self) -> list[str]:
+        """All that decides what the assets are."""
+        return [*self.models, *self.seeds, *self.audits, *self.macros, *self.library]
 
 
 class NativeLoader:
@@ -79,16 +91,8 @@ class NativeLoader:
             self._learn(seen, {})
             return self._last
         problems = Problems(self._root)
-        models = self._parse(seen, environment, problems)
-        hashes = seen.contents.hashes
-        seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
-        analyses = self._analyses(models, seeds)
-        audits = self._auditing(self._parse_audits(seen, problems), problems)
-        assembly = Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version, audits)
-        try:
-            assets = assembly.assets()
-        finally:
-            self._cache.learn(self._root, {}, (), {**analyses.fresh, **audits.fresh})
+        assembly = self._assembly(seen, environment, problems)
+        assets = self._assembled(assembly)
         self._last = Project(
             assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version
         )
@@ -103,26 +107,71 @@ class NativeLoader:
         can't be read by these rules any more."""
         problems = Problems(self._root)
         try:
-            return former.assemble(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+            return self._former(snapshots, problems).assets()
         except ProjectError:
             return {}
 
+    def lineage(self, environment: str = "") -> Lineage:
+        """Who reads what, by column. Raises as :meth:`load`."""
+        seen, problems = self._look(keep=True), Problems(self._root)
+        assembly = self._assembly(seen, environment, problems)
+        return lineage_of(assembly, self._assembled(assembly))
+
+    def lineage_of(self, snapshots: Mapping[AssetName, Snapshot]) -> Lineage:
+        """Who reads what among ``snapshots``, all of one environment.
+
+        Raises:
+            ProjectError: their definitions can't be read by the present rules.
+        """
+        assembly = self._former(snapshots, Problems(self._root))
+        return lineage_of(assembly, self._assembled(assembly))
+
+    def examine(self, environment: str = "") -> Project:
+        """As :meth:`load`, with remarks."""
+        seen, problems = self._look(keep=True), Problems(self._root)
+        assembly = self._assembly(seen, environment, problems)
+        assets = self._assembled(assembly)
+        remarks = remarks_of(assembly, seen.contents.text)
+        digest, notes = self._digest(seen, environment), assembly.notes()
+        return Project(assets, digest, notes, assembly.unanalysed, self._version, remarks)
+
+    def _former(self, snapshots: Mapping[AssetName, Snapshot], problems: Problems) -> Assembly:
+        return former.assembly(snapshots, self._root, self._settings, self._analyses, problems, self._version)
+
+    def _assembly(self, seen: _Seen, environment: str, problems: Problems) -> Assembly:
+        models = self._parse(seen, environment, problems)
+        hashes = seen.contents.hashes
+        seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
+        analyses = self._analyses(models, seeds)
+        audits = self._auditing(self._parse_audits(seen, problems), problems)
+        return Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version, audits)
+
+    def _assembled(self, assembly: Assembly) -> dict[AssetName, Snapshot]:
+        """Its assets. What was found out is kept even if something is wrong."""
+        try:
+            return assembly.assets()
+        finally:
+            fresh = assembly.audits.fresh if assembly.audits is not None else {}
+            self._cache.learn(self._root, {}, (), {**assembly.analyses.fresh, **fresh})
+
     def _look(self, *, keep: bool) -> _Seen:
-        models = scan(self._root, MODELS, ".sql")
+        models = scan(self._root, MODELS, (".sql", PYTHON))
+        library = scan(self._root, LIBRARY, PYTHON)
         seeds = scan(self._root, SEEDS, ".csv")
         macros = scan(self._root, FOLDER, SUFFIXES)
         contents = Contents(self._root, self._cache.files(self._root), self._cache.now)
         contents.look(models, keep=keep)
         contents.look(seeds, keep=False)
         contents.look(macros, keep=False)
+        contents.look(library, keep=False)
         audits = scan(self._root, AUDITS, ".sql")
         contents.look(audits, keep=keep)
-        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits), sorted(macros))
+        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits), sorted(macros), sorted(library))
 
     def _parse(self, seen: _Seen, environment: str, problems: Problems) -> dict[str, list[ParsedModel]]:
         """All models that are still there. What is parsed anew is kept even if other files are wrong."""
         hashes = seen.contents.hashes
-        keys = {path: self._key(hashes[path]) for path in seen.models if path in hashes}
+        keys = {path: self._key(identity(path, hashes[path])) for path in seen.models if path in hashes}
         macros = MacroFiles(self._root, {p: hashes[p] for p in seen.macros if p in hashes}, seen.contents.text)
         known = self._cache.parsed({*keys.values(), macros.key})
         is_indexed = macros.remember(known.get(macros.key))
@@ -177,22 +226,22 @@ class NativeLoader:
 
     def _expansion(self, seen: _Seen, environment: str, macros: MacroFiles) -> Expansion:
         seeds = {likely_name(path, SEEDS): path for path in seen.seeds}
-        return Expansion(self._root, self._settings, environment, macros, seeds, self._macros_salt)
+        return Expansion(
+            self._root, self._settings, environment, macros, seeds, self._macros_salt, seen.contents.hashes
+        )
 
     def _key(self, content: str) -> str:
         return digest(self._salt + content.encode())
 
     def _digest(self, seen: _Seen, environment: str) -> str:
         hashes = seen.contents.hashes
-        paths = (*seen.models, *seen.seeds, *seen.audits, *seen.macros)
-        lines = [f"{path}\0{hashes[path]}" for path in paths if path in hashes]
+        lines = [f"{path}\0{hashes[path]}" for path in seen.all if path in hashes]
         said = self._settings.said() + canonical([environment, self._settings.variables_in(environment)])
         return digest("\n".join([self._version, *lines, ""]).encode() + said)
 
     def _learn(self, seen: _Seen, fresh: Mapping[str, str]) -> None:
         contents = seen.contents
-        folders = (f"{MODELS}/", f"{SEEDS}/", f"{AUDITS}/", f"{FOLDER}/")
-        self._cache.learn(self._root, contents.news, contents.gone(folders), fresh)
+        self._cache.learn(self._root, contents.news, contents.gone(_FOLDERS), fresh)
 
 
 def _decoded(text: str | None) -> ParsedModel | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anabranch.errors import ModelError
 from anabranch.loaders.cache import ParseCache
@@ -14,6 +15,11 @@ from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings
 from anabranch.sql.macros.scope import ColumnsUnknown, Use
 from anabranch.sql.parsed import ParsedModel, encode
+
+if TYPE_CHECKING:
+    from anabranch.sql.macros.stage import ParsedFile
+
+PYTHON = ".py"
 
 
 @dataclass(slots=True)
@@ -48,12 +54,12 @@ class Parsing:
             last = len(self.waiting) == before
 
     def _round(self, last: bool) -> None:
-        contents, expansion = self.contents, self.expansion
+        expansion = self.expansion
         candidates: dict[str, dict[str, list[Use]]] = {}
         for path, alternatives in self.waiting.items():
             try:
                 ready = [uses for uses in alternatives if last or expansion.is_known(uses)]
-                candidates[path] = {expansion.key(contents.hashes[path], uses): uses for uses in ready}
+                candidates[path] = {expansion.key(self._content(path), uses): uses for uses in ready}
             except ModelError:  # told when the file is parsed
                 candidates[path] = {}
         known = self.cache.parsed({key for keys in candidates.values() for key in keys})
@@ -67,14 +73,10 @@ class Parsing:
 
     def _parse(self, path: str, last: bool) -> bool:
         """Whether the file is done with."""
-        from anabranch.sql.macros.stage import parse_file  # loads sqlglot: only for what is new
-
         try:
-            text = self.contents.text(path)
-            if text is None:
+            parsed = self._read(path)
+            if parsed is None:
                 return True
-            asset = likely_name(path, self.settings.default_schema)
-            parsed = parse_file(text, self.root / path, self.expansion.surroundings(), asset)
         except ColumnsUnknown as error:
             if last:
                 self.problems.add(error)
@@ -82,7 +84,7 @@ class Parsing:
         except ModelError as error:
             self.problems.add(error)
             return True
-        content = self.contents.hashes[path]
+        content = self._content(path)
         key = self.key(content)
         if not parsed.uses and len(parsed.models) == 1:
             self.fresh[key] = encode(parsed.models[0])
@@ -91,6 +93,34 @@ class Parsing:
             self.fresh[self.expansion.key(content, parsed.uses)] = write_models(parsed.models)
         self.take(path, parsed.models, parsed.uses)
         return True
+
+    def _content(self, path: str) -> str:
+        return identity(path, self.contents.hashes[path])
+
+    def _read(self, path: str) -> ParsedFile | None:
+        """What a file says; None where it is gone. Raises ``ModelError``."""
+        asset = likely_name(path, self.settings.default_schema)
+        if path.endswith(PYTHON):
+            return self._read_python(path, asset)
+        from anabranch.sql.macros.stage import parse_file  # loads sqlglot: only for what is new
+
+        text = self.contents.text(path)
+        return None if text is None else parse_file(text, self.root / path, self.expansion.surroundings(), asset)
+
+    def _read_python(self, path: str, asset: str) -> ParsedFile:
+        from anabranch.loaders.python_code import Reach
+        from anabranch.loaders.python_models import PythonFile  # loads sqlglot, for the decorator
+        from anabranch.sql.macros.stage import ParsedFile
+
+        reach = Reach(self.root, self.contents.text, self.contents.hashes)
+        dialect, schema = self.settings.dialect, self.settings.default_schema
+        models, uses = PythonFile(self.root, path, asset, reach, dialect=dialect, default_schema=schema).models()
+        return ParsedFile(tuple(models), frozenset(uses))
+
+
+def identity(path: str, content: str) -> str:
+    """What the cache knows a file by: its content; of Python also its path, by which other modules are found."""
+    return f"{content}\0{path}" if path.endswith(PYTHON) else content
 
 
 def likely_name(path: str, default_schema: str) -> str:

@@ -64,6 +64,13 @@ class Grant:
     grantee: str
 
 
+class ArrowStream(Protocol):
+    """Rows that come in batches, as the Arrow project's PyCapsule interface has it: ``pyarrow.table(stream)``,
+    ``polars.from_arrow(stream)``. It may be read once."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A query's answer."""
@@ -117,6 +124,28 @@ class Session(Protocol):
     def load_csv(self, table: Relation, path: Path, columns: Mapping[str, str]) -> int:
         """Makes ``table`` from a CSV file with a header line: wholly, or not at all. ``columns`` names types for some
         or all columns; the rest are inferred. Says how many rows it has."""
+        ...
+
+    def read_arrow(self, query: str, rows: int = 0) -> ArrowStream:
+        """Runs one query and gives its answer batch by batch (of about so many ``rows``, where more than 0), never all
+        of it at once. The session is used for nothing else until the stream is at its end or let go.
+
+        Raises:
+            WarehouseError: Arrow isn't installed.
+        """
+        ...
+
+    def load_arrow(self, table: Relation, parts: Iterable[ArrowStream], columns: Mapping[str, str]) -> int:
+        """Makes ``table`` with ``columns``, names and types, from the rows of ``parts``: wholly, or not at all. It must
+        not exist, which is found out before the first part is asked for; parts are asked for one by one, and read batch
+        by batch. Each has all the columns, in any order, found without regard to case, and others that are passed over.
+        Values are cast to the columns' types. Says how many rows it has.
+
+        Raises:
+            StatementFailed: a value can't be cast.
+            WarehouseError: Arrow isn't installed.
+            Exception: what ``parts`` raises passes.
+        """
         ...
 
     def rename(self, table: Relation, name: str) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
+from anabranch.domain.remarks import Remarks
 from anabranch.domain.snapshot import Snapshot
 
 
@@ -24,6 +26,8 @@ class Project:
     """Models whose columns can't be told apart, and why: any change upstream is one to them."""
     rules: str = ""
     """The version of all that decides fingerprints besides the files."""
+    remarks: Remarks = field(default_factory=Remarks)
+    """What can be said of the models' queries; nothing unless it was asked for."""
 
 
 class Loader(Protocol):
@@ -50,4 +54,20 @@ class Loader(Protocol):
     def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
         """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), all
         of one environment. Nothing where they can't be read any more."""
+        ...
+
+    def examine(self, environment: str = "") -> Project:
+        """As :meth:`load`, with all that can be remarked (:attr:`Project.remarks`)."""
+        ...
+
+    def lineage(self, environment: str = "") -> Lineage:
+        """Who reads what, by column, as the files say. Raises as :meth:`load`."""
+        ...
+
+    def lineage_of(self, snapshots: Mapping[AssetName, Snapshot]) -> Lineage:
+        """Who reads what among ``snapshots``, all of one environment.
+
+        Raises:
+            ProjectError: their definitions can't be read by the present rules.
+        """
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from anabranch.domain.audit import Audit, Finding
 from anabranch.domain.content import Write
+from anabranch.domain.snapshot import Definition
 from anabranch.errors import AnabranchError
 from anabranch.ports.engine import Relation, Session, quoted
 from anabranch.ports.provider import Staged
@@ -50,7 +51,8 @@ class TableAudit:
         snapshot = maker.snapshot
         own = maker.staged.get(snapshot.asset)
         others = {a: s for a, s in maker.staged.items() if a != snapshot.asset}
-        definition = replace(snapshot.definition, text=audit.query, template=audit.template)
+        said = snapshot.definition
+        definition = Definition(audit.query, said.dialect, said.path, said.rules, audit.template)
         asking = replace(
             maker,
             snapshot=replace(snapshot, definition=definition),

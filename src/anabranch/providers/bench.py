@@ -14,17 +14,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from anabranch.domain.cells import Cell, Form
 from anabranch.domain.matching import Row, Rows
 from anabranch.domain.names import AssetName, nearest
-from anabranch.domain.snapshot import Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import PYTHON, Function, Kind, SeedSource, Snapshot
 from anabranch.domain.unit_test import QUERY, Fixture, UnitTest
 from anabranch.errors import AnabranchError, StatementFailed, UnitTestError, Where
 from anabranch.ports.engine import Engine, Relation, Session, quoted
 from anabranch.ports.unit_tests import Answers, Checked
 from anabranch.providers.expectations import is_spelled, values_of
+from anabranch.providers.python_runs import PythonRun
 from anabranch.sql import fixtures as sql
 from anabranch.sql.template import Template, fill
 
@@ -101,22 +103,37 @@ class MemoryBench:
         return list(found)
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
-        with self._engine.session() as session:
+    def _session(self, *, read_only: bool = False) -> Iterator[Session]:
+        with self._engine.session(read_only=read_only) as session:
             session.execute(f"SET TimeZone = {sql.literal(self._time_zone)}")
             yield session
 
     def _check(self, run: _Run, name: str, fixture: Fixture) -> Checked:
         test = run.test
-        template = self._template_at(test, None if name == QUERY else name, fixture)
         place = Relation(run.schema, f"result {name}")
-        run.session.create_table(place, fill(template, lambda asset: self._fill(run, asset)))
+        if self._assets[test.model].definition.dialect == PYTHON:
+            self._call(run, place, name, fixture)
+        else:
+            template = self._template_at(test, None if name == QUERY else name, fixture)
+            run.session.create_table(place, fill(template, lambda asset: self._fill(run, asset)))
         types = dict(run.session.columns(place) or ())
         as_text = {n: is_spelled(kind) for n, kind in types.items()}
         got = run.session.query(sql.readable(_name(run.session, place), list(as_text.items()))).rows
         expected = self._expected(run, name, fixture, types)
         rows = Rows(tuple(types), tuple(tuple(r) for r in got))
         return Checked(name, expected, rows, tuple(types.values()), fixture.partial)
+
+    def _call(self, run: _Run, place: Relation, name: str, fixture: Fixture) -> None:
+        """Has a model's function make the table."""
+        test = run.test
+        if name != QUERY:
+            message = f"{test.model} is a model in Python: it has no expressions"
+            raise UnitTestError(message, where=fixture.where, hint="test what it returns, under query:")
+        snapshot = self._assets[test.model]
+        sources = {a: f"SELECT * FROM {self._fill(run, a)}" for a in snapshot.upstreams}
+        now = int(test.moment.timestamp()) if test.moment is not None else 0
+        reading = partial(self._session, read_only=True)
+        PythonRun(run.session, reading, snapshot, self._root, sources, self._default_schema, now).load(place, None)
 
     def _template_at(self, test: UnitTest, cte: str | None, fixture: Fixture) -> Template:
         try:
@@ -329,6 +346,8 @@ class MemoryBench:
             elif snapshot.kind is Kind.SEED:
                 if not self._load_seed(session, place, snapshot):
                     return None
+            elif snapshot.definition.dialect == PYTHON:
+                session.create_table(place, sql.rows(dict(Function.decode(snapshot.definition.text).columns), ()))
             elif not self._make_shape(session, place, asset):
                 return None
             return dict(session.columns(place) or ())

@@ -15,6 +15,7 @@ from anabranch.errors import ModelError
 from anabranch.ports.engine import Relation, Session, transaction
 from anabranch.ports.provider import Built, Staged, Work
 from anabranch.providers.generations import Record, column_names, fresh, keys_of, name, rest, time_condition, write_of
+from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql import history, writing
 
@@ -36,6 +37,8 @@ class Filler:
     """What runs before the query."""
     after: Around = lambda place: None
     """What runs once a table is filled, in the same transaction."""
+    python: PythonRun | None = None
+    """Where the rows come from a function: it stands for ``render``."""
 
     @property
     def place(self) -> Relation:
@@ -76,11 +79,14 @@ class Filler:
         return content
 
     def _create_empty(self, place: Relation) -> None:
+        if self.python is not None:
+            self.python.empty(place)
+            return
         self.session.create_table(place, f"SELECT * FROM (\n{self.render(self._any())}\n) AS anabranch_rows LIMIT 0")
 
     def _any(self) -> Span:
-        """Some span, where only the columns matter."""
-        return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (self.work.now, self.work.now)
+        """All that is to be filled, as one; all time where nothing is said."""
+        return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (0, self.work.now)
 
     def _fill(self, record: Record, content: Content, span: Span) -> Content:
         table = name(self.session, self.place)
@@ -122,7 +128,7 @@ class Filler:
             if self.snapshot.kind in HISTORY:
                 self._continue_history(beside, self.place)
             elif write is Write.REPLACE:
-                self.session.create_table(beside, self.render(self._any()))
+                self._create(beside)
             else:
                 self._compute(beside, self.place, list(self._batches(self.work.spans)))
             self.after(beside)
@@ -132,11 +138,34 @@ class Filler:
         return Staged(self.snapshot, number, made, Built(rows, columns, "", time.perf_counter() - began))
 
     # -- what both do ----------------------------------------------------------------------------------------------
+    def _create(self, table: Relation) -> None:
+        """With all rows that there are."""
+        if self.python is not None:
+            self.python.load(table, self._any())
+        else:
+            self.session.create_table(table, self.render(self._any()))
+
+    def _query(self, span: Span) -> str:
+        """For the rows of a span: the model's own, or for what its function gave."""
+        if self.python is None:
+            return self.render(span)
+        self.session.drop([self._given])
+        self.python.load(self._given, span)
+        return f"SELECT * FROM {name(self.session, self._given)}"
+
+    @property
+    def _given(self) -> Relation:
+        """Where the rows of a function stand while they are sorted in."""
+        return rest(self.place, 0)
+
     def _compute(self, beside: Relation, place: Relation, spans: Sequence[Span]) -> None:
         """Makes ``beside`` with the rows of ``spans``; rows by key with their marks."""
         kind = self.snapshot.kind
+        if not spans:  # nothing is due, or ready
+            mark = f", true AS {writing.column_list([writing.MARK])}" if write_of(self.snapshot) is Write.KEYS else ""
+            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, place)} LIMIT 0")
         for at, span in enumerate(spans):
-            query = self.render(span)
+            query = self._query(span)
             if kind is Kind.BY_TIME_RANGE:
                 query = writing.rows_in(query, time_condition(self.session, self.snapshot, place, [span]))
             if write_of(self.snapshot) is Write.KEYS:
@@ -153,13 +182,15 @@ class Filler:
                 self._require_unique(beside)
             elif kind is Kind.BY_PARTITION:
                 self._require_columns(beside, keys_of(self.snapshot), "partitioned_by")
+        if self.python is not None:
+            self.session.drop([self._given])
 
     def _continue_history(self, into: Relation, there: Relation | None) -> None:
         """Makes ``into`` the next state of a history, from ``there``; the first where it is None, carried over from the
         version that it takes the place of."""
         source = fresh(self.place, 0)
         self.session.drop([source])
-        self.session.create_table(source, self.render(self._any()))
+        self._create(source)
         columns = column_names(self.session, source)
         by_time = self.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
         said = history.settings(self.snapshot.properties, columns, by_time=by_time)

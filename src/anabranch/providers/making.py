@@ -14,12 +14,13 @@ from anabranch.domain.ids import digest
 from anabranch.domain.intervals import Span, moment
 from anabranch.domain.names import PART_LENGTH, AssetName, shorten
 from anabranch.domain.places import VERSION_DIGITS
-from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Definition, Kind, SeedSource, Snapshot
+from anabranch.domain.snapshot import HISTORY, INCREMENTAL, PYTHON, Definition, Kind, SeedSource, Snapshot
 from anabranch.errors import ModelError, StalePlan, StatementFailed, UnknownUpstream, Where
 from anabranch.ports.engine import Found, Relation, Session, quoted, transaction
 from anabranch.ports.provider import Staged, Work
 from anabranch.providers.filling import Filler, staged_inputs
 from anabranch.providers.generations import name
+from anabranch.providers.python_runs import OpenSession, PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import Template, fill
@@ -39,6 +40,8 @@ class Maker:
     root: Path
     default_schema: str
     staged: Mapping[AssetName, Staged]
+    reading: OpenSession
+    """Opens another session, that only reads."""
 
     def make(self) -> tuple[Found | None, int | None, Content | None]:
         """What stands there then, its rows where they were counted, and what it holds where that is recorded."""
@@ -61,7 +64,8 @@ class Maker:
 
     def filler(self) -> Filler:
         """For a snapshot whose data moves on."""
-        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after)
+        python = self._python() if self.snapshot.definition.dialect == PYTHON else None
+        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after, python)
 
     def before(self, place: Relation) -> None:
         """Runs the statements that stand before the query."""
@@ -77,6 +81,13 @@ class Maker:
             text = put_in(template, name(self.session, place), str(place), lambda asset: self._stand_in(asset, reading))
             self.session.execute(self._moments(text, self.work.spans[:1] + self.work.spans[-1:]))
 
+    def _python(self) -> PythonRun:
+        """For a model whose rows come from a function."""
+        reads = [a for a in self.snapshot.upstreams if a in self.inputs]
+        sources = {a: self._rendered(Definition(template=("SELECT * FROM ", a, ""))) for a in reads}
+        root, now = self.root, self.work.now
+        return PythonRun(self.session, self.reading, self.snapshot, root, sources, self.default_schema, now)
+
     def _look(self, place: Relation) -> Found | None:
         """What was made. A view's definition has to be looked for among all views; a table has none."""
         if self.snapshot.kind is Kind.VIEW:
@@ -90,6 +101,8 @@ class Maker:
             rows = self.session.load_csv(place, path, columns)
             self._seed()  # still the same content after it was read
             return rows
+        if self.snapshot.definition.dialect == PYTHON:
+            return self._python().load(place, None)
         query = self.query(None)
         self.before(place)
         if self.snapshot.kind is Kind.VIEW:
@@ -119,7 +132,7 @@ class Maker:
     def query(self, span: Span | None, instead: Mapping[AssetName, str] = NOTHING) -> str:
         """The query, with what it reads put in, and the moments of ``span`` where it names them. ``instead``: what
         stands for some of what it reads."""
-        return self._moments(self._rendered(instead), (span,) if span else ())
+        return self._moments(self._rendered(self.snapshot.definition, instead), (span,) if span else ())
 
     def _moments(self, text: str, spans: Sequence[Span]) -> str:
         """``text`` with the moments from the first span's begin to the last one's end, where it names them."""
@@ -135,13 +148,13 @@ class Maker:
         }
         return reading | staged_inputs(self.session, self.inputs, self.staged)
 
-    def _rendered(self, instead: Mapping[AssetName, str]) -> str:
+    def _rendered(self, definition: Definition, instead: Mapping[AssetName, str] = NOTHING) -> str:
         inlined = {a for a in self.inputs if self._is_inlined(a)}
         reading = {**self._reading(), **instead}
-        needed = [self.snapshot.definition, *(self.inputs[a].definition for a in inlined)]
+        needed = [definition, *(self.inputs[a].definition for a in inlined)]
         if all(d.template for d in needed):
-            return self._filled(self.snapshot.definition, reading)
-        return self._parsed(reading)
+            return self._filled(definition, reading)
+        return self._parsed(definition, reading)
 
     def _is_inlined(self, asset: AssetName) -> bool:
         """An embedded model; and a view over what is being refreshed, for it shows what is there until then."""
@@ -163,18 +176,20 @@ class Maker:
             raise UnknownUpstream(f"the query reads {asset}, which doesn't exist", asset=self.snapshot.asset)
         return f"({self._filled(self.inputs[asset].definition, reading)}\n)"
 
-    def _parsed(self, reading: Mapping[AssetName, str]) -> str:
+    def _parsed(self, definition: Definition, reading: Mapping[AssetName, str]) -> str:
         """By parsing the definition's text: its template was made by other rules."""
         from anabranch.sql.rewrite import template_of  # imported late: it loads the parser
 
         def parsed(definition: Definition) -> Definition:
+            if definition.template and not definition.text:
+                return definition
             template = template_of(definition.text, definition.dialect, self.default_schema)
             return replace(definition, template=template)
 
         inlined = {a: s for a, s in self.inputs.items() if a not in reading}
         inputs = {a: replace(s, definition=parsed(s.definition)) for a, s in inlined.items()}
         maker = replace(self, inputs={**self.inputs, **inputs})
-        return maker._filled(parsed(self.snapshot.definition), reading)
+        return maker._filled(parsed(definition), reading)
 
 
 def put_in(template: Template, this: str, place: str, stand_in: Callable[[AssetName], str]) -> str:

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,7 +49,7 @@ from anabranch.ports.provider import (
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import adopting, generations
+from anabranch.providers import adopting, generations, python_runs
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
@@ -173,7 +173,10 @@ class ModelsProvider:
         work: Work,
         staged: Mapping[AssetName, Staged] = MappingProxyType({}),
     ) -> Maker:
-        return Maker(session, snapshot, inputs, work, self._root, self._default_schema, staged)
+        return Maker(session, snapshot, inputs, work, self._root, self._default_schema, staged, self._reading)
+
+    def _reading(self) -> AbstractContextManager[Session]:
+        return self.engine.session(read_only=True)
 
     def _tell(self, error: AnabranchError, snapshot: Snapshot) -> None:
         """Gives the error what it is about."""
@@ -497,6 +500,7 @@ class ModelsProvider:
         return found
 
     def interrupt(self) -> None:
+        python_runs.interrupt()
         self.engine.interrupt()
 
     def revision(self) -> str | None:

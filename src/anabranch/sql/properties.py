@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlglot import Token
 
 from anabranch.domain.names import nearest
+from anabranch.domain.signals import PROPERTY as SIGNALS
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.audits.calls import Call
@@ -19,19 +20,19 @@ from anabranch.sql.audits.parse import parse_calls
 from anabranch.sql.header import Property
 from anabranch.sql.kinds import understand_kind, understand_schedule, wrong
 from anabranch.sql.parsed import SeedFile
+from anabranch.sql.signals import read_signals
 from anabranch.sql.syntax import Source
 from anabranch.sql.words import word_set
 
 USED = (
     "name", "kind", "description", "owner", "grain", "grains", "tags", "dialect", "enabled", "depends_on", "stamp",
-    "cron", "start", "end", "interval_unit", "partitioned_by", "audits",
+    "cron", "start", "end", "interval_unit", "partitioned_by", "audits", "signals",
 )  # fmt: skip
 NOTED = {
     "columns": "types declared in columns (…) aren't enforced",
     "gateway": "gateway isn't used: a project has one warehouse",
     "grants": "grants aren't set: the engine has none",
     "session_properties": "session_properties aren't set",
-    "signals": "signals aren't waited for",
     "retention": "retention isn't used: history is kept as anabranch.yaml says",
     "virtual_environment_mode": "virtual_environment_mode isn't used: every environment is virtual",
 }
@@ -145,6 +146,8 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
             meaning.settings |= understand_schedule(each, source)
         case "partitioned_by":
             meaning.partitioned_by = each
+        case "signals":
+            meaning.properties[SIGNALS] = read_signals(each)
         case "depends_on":
             meaning.depends_on = [(n, t) for n, t in zip(each.names(), each.items(), strict=True)]
         case _:

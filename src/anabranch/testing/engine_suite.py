@@ -25,6 +25,7 @@ from typing import ClassVar
 
 from anabranch.errors import StatementFailed, WarehouseError
 from anabranch.ports.engine import Capability, Engine, Relation, Session, Support, quoted, transaction
+from anabranch.testing.arrow_suite import ArrowSuite
 from anabranch.testing.store_suite import in_threads
 
 OpenEngine = Callable[[], Engine]
@@ -70,7 +71,7 @@ def everything(session: Session) -> list[object]:
     return [*schemas, *session.find(schemas)]
 
 
-class EngineSuite:
+class EngineSuite(ArrowSuite):
     slow_query: ClassVar[str]
     """A query in the engine's dialect that runs for minutes."""
     broken_query: ClassVar[str] = f"SELECT CAST(name AS INTEGER) AS number FROM ({SMALL}) AS found"

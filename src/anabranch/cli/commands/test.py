@@ -247,12 +247,15 @@ def _environment(w: Workspace, env: str | None) -> EnvironmentName:
 
 def _analyse(opened: UnitTests, asset: AssetName) -> tuple[list[str], datetime | None]:
     """The model's common table expressions; and the present, where its query asks for it."""
-    from anabranch.domain.snapshot import Kind
+    from anabranch.domain.snapshot import PYTHON, Kind
     from anabranch.sql.unit_query import asks_for_present, cte_names
 
     snapshot = opened.assets[asset]
     if snapshot.kind in (Kind.SEED, Kind.EXTERNAL):
         raise Refused(f"{asset} is no model", asset=asset, hint="a test is of a model")
+    present = datetime.now(UTC).replace(microsecond=0)
+    if snapshot.definition.dialect == PYTHON:
+        return [], present
     stack, seen = [asset], {asset}
     asks = False
     while stack:
@@ -262,7 +265,7 @@ def _analyse(opened: UnitTests, asset: AssetName) -> tuple[list[str], datetime |
         seen |= inner
         stack += inner
     names = cte_names(snapshot.definition.text, snapshot.definition.dialect)
-    return names, datetime.now(UTC).replace(microsecond=0) if asks else None
+    return names, present if asks else None
 
 
 def _write(path: Path, told: str, text: str) -> None:

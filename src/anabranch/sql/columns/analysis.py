@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from anabranch.domain.ids import digest
 from anabranch.domain.names import AssetName
 from anabranch.sql.columns import faithful, functions
-from anabranch.sql.columns.graph import Ref, Term, text_of
+from anabranch.sql.columns.graph import IN_ORDER, Ref, Term, text_of
 from anabranch.sql.columns.relations import Relations
 from anabranch.sql.columns.scope import Relation
 from anabranch.sql.columns.values import COLUMNS, ORDER, Analysis, Listing, Output, Unhandled
@@ -50,9 +50,9 @@ def _put_together(reading: Relations, relation: Relation, volatile: tuple[str, .
     if relation.is_unstable:
         # What depends on the order of rows follows the order in which upstreams write theirs.
         orders = tuple(graph.slot(a, ORDER) for a in sorted(set(reading.assets.values())))
-        rows = graph.node("in order", relation.rows, *orders) if relation.has_unstable_rows else relation.rows
+        rows = graph.node(IN_ORDER, relation.rows, *orders) if relation.has_unstable_rows else relation.rows
         columns = {
-            n: graph.node("in order", c, *orders) if n in relation.unstable else c for n, c in relation.columns.items()
+            n: graph.node(IN_ORDER, c, *orders) if n in relation.unstable else c for n, c in relation.columns.items()
         }
     else:
         rows, columns = relation.rows, dict(relation.columns)
@@ -81,4 +81,5 @@ def _put_together(reading: Relations, relation: Relation, volatile: tuple[str, .
         is_closed=relation.is_closed,
         reads=tuple(sorted(set(reading.assets.values()))),
         volatile=volatile,
+        row_nodes=tuple(sorted(new for old, new in places.items() if new >= 0 and old in graph.of_rows)),
     )

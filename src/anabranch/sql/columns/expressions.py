@@ -13,8 +13,8 @@ from anabranch.sql.columns import functions
 from anabranch.sql.columns.graph import Graph, Term, in_order
 from anabranch.sql.columns.operators import EQUATIONS, LOGICAL, MIRRORED, OPERATORS, agrees
 from anabranch.sql.columns.parts import chain, is_ordered_by_itself, require_only, said, type_of
-from anabranch.sql.columns.scope import Relation, Scopes, qualified, unqualified
-from anabranch.sql.columns.values import Unhandled
+from anabranch.sql.columns.scope import Meaning, Relation, Scopes, qualified, unqualified
+from anabranch.sql.columns.values import Misnamed, Unhandled
 
 Aliases = Mapping[str, exp.Expr]
 """What the names of output columns stand for."""
@@ -63,6 +63,8 @@ class Expressions:
     """The calls that give something else each time, numbered, by the identity of the node."""
     windows: Mapping[str, exp.Window] = field(default_factory=dict)
     """Of the SELECT that is being read."""
+    wrong: list[tuple[exp.Column, Misnamed]] | None = None
+    """Where it is a list, wrong names of columns are put there, and reading goes on."""
     _traits: Traits = field(default_factory=Traits)
     _aliases: Aliases = field(default_factory=dict)
     _takes_both: bool = False
@@ -231,20 +233,28 @@ class Expressions:
         path = [fold(p.name, bool(p.args.get("quoted")), self.dialect) for p in node.parts]
         if path[-1] in ("rowid", "default", "export_state"):
             raise Unhandled(path[-1])
-        if len(path) > 1:
-            found = qualified(path, scopes, self.graph)
-        else:
-            named = self._aliases.get(path[0])
-            if named is not None:
-                return self._named(path[0], named, scopes)
-            meant = unqualified(path[0], scopes, self.graph)
-            if meant is None:
-                raise Unhandled(f"{path[0]}, which is no column of what is read")
-            found = meant
+        if len(path) == 1 and path[0] in self._aliases:
+            return self._named(path[0], self._aliases[path[0]], scopes)
+        try:
+            found = qualified(path, scopes, self.graph) if len(path) > 1 else self._unqualified(path[0], scopes)
+        except Misnamed as wrong:
+            if self.wrong is None:
+                raise
+            self.wrong.append((node, wrong))
+            return ("null",)
         if found.depth and self._aggregate_depth:
             raise Unhandled("an aggregate over columns of a query outside")
         self._traits.unstable |= found.is_unstable
         return found.term
+
+    def _unqualified(self, name: str, scopes: Scopes) -> Meaning:
+        found = unqualified(name, scopes, self.graph)
+        if found is not None:
+            return found
+        message = f"{name}, which is no column of what is read"
+        if name in functions.VOLATILE:  # `user` is a function without parentheses
+            raise Unhandled(message)
+        raise Misnamed(message, name, (c for s in reversed(scopes) for x in s.sources for c in x.relation.columns))
 
     def _named(self, name: str, expression: exp.Expr, scopes: Scopes) -> Term:
         """A name that is also that of an output column."""

@@ -19,6 +19,15 @@ class Ref:
     """As in :class:`~anabranch.sql.columns.values.Node`."""
 
 
+ROWS = frozenset(
+    {
+        *("one row", "join", "where", "group", "having", "qualify", "distinct", "distinct on", "order", "limit"),
+        *("union", "intersect", "except"),
+    }
+)
+"""What a step is called that makes rows, and not a value."""
+IN_ORDER = "in order"
+"""A step that makes of its first term what that is."""
 _LENGTH = 32
 """Hex digits of a step's name."""
 Term = Ref | str | int | bool | None | tuple["Term", ...]
@@ -47,6 +56,8 @@ class Graph:
     def __init__(self) -> None:
         self.slots: list[Slot] = []
         self.nodes: list[Node] = []
+        self.of_rows: set[int] = set()
+        """The places of what stands for rows."""
         self._known: dict[str, Ref] = {}
 
     def slot(self, asset: str, column: str | None) -> Ref:
@@ -55,6 +66,8 @@ class Graph:
         if meaning not in self._known:
             self.slots.append(Slot(asset, column))
             self._known[meaning] = Ref(meaning, -len(self.slots))
+            if column is None:
+                self.of_rows.add(-len(self.slots))
         return self._known[meaning]
 
     def node(self, *term: Term) -> Ref:
@@ -65,6 +78,8 @@ class Graph:
             text = json.dumps(_numbered(term, refs), ensure_ascii=False, separators=(",", ":"))
             self.nodes.append(Node(digest(text.encode())[:_LENGTH], tuple(refs)))
             self._known[meaning] = Ref(meaning, len(self.nodes) - 1)
+            if term[0] in ROWS or (term[0] == IN_ORDER and refs[0] in self.of_rows):
+                self.of_rows.add(len(self.nodes) - 1)
         return self._known[meaning]
 
     def pruned(self, roots: Sequence[Ref]) -> tuple[tuple[Slot, ...], tuple[Node, ...], dict[int, int]]:

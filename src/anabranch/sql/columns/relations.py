@@ -16,7 +16,7 @@ from anabranch.sql.columns.joins import Joined, join
 from anabranch.sql.columns.parts import require_only
 from anabranch.sql.columns.scope import Relation, Scope, Scopes, Source
 from anabranch.sql.columns.stars import Item, items_of
-from anabranch.sql.columns.values import Listing, Unhandled
+from anabranch.sql.columns.values import Listing, Misnamed, Unhandled
 
 _SELECT = ("with_", "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "distinct")
 _TAIL = ("order", "limit", "offset")
@@ -45,6 +45,8 @@ class Relations:
     assets: Mapping[int, AssetName]
     listings: Mapping[AssetName, Listing | None]
     graph: Graph = field(default_factory=Graph)
+    wrong: list[tuple[exp.Column, Misnamed]] | None = None
+    """As :attr:`Expressions.wrong`."""
     layout: Ref | None = None
     """By what the outermost query sorts its result."""
     _ctes: Ctes = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Relations:
 
     def __post_init__(self) -> None:
         calls = functions.volatile_calls(self.root, self.text)
-        self._expressions = Expressions(self.graph, self.text, self.dialect, self._inner, calls)
+        self._expressions = Expressions(self.graph, self.text, self.dialect, self._inner, calls, wrong=self.wrong)
 
     def read(self) -> Relation:
         """The outermost query.

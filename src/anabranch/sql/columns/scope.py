@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anabranch.sql.columns.graph import Graph, Ref, Term
-from anabranch.sql.columns.values import Unhandled
+from anabranch.sql.columns.values import Misnamed, Unhandled
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,10 @@ def qualified(path: Sequence[str], scopes: Scopes, graph: Graph) -> Meaning:
             if list(source.path[-len(table) :]) == table:
                 column = source.relation.column(name, graph)
                 if column is None:
-                    raise Unhandled(f"{'.'.join(path)}, which isn't among the columns")
+                    message = f"{'.'.join(path)}, which isn't among the columns"
+                    if not source.relation.is_closed or any(table[0] in s.relation.columns for s in scope.sources):
+                        raise Unhandled(message)
+                    raise Misnamed(message, name, source.relation.columns)
                 return Meaning(_located(column, source, depth), name in source.relation.unstable, depth)
     raise Unhandled(f"{'.'.join(path)}, which may be a field of {table[0]}")
 
@@ -116,7 +119,8 @@ def unqualified(name: str, scopes: Scopes, graph: Graph) -> Meaning | None:
             found = known[0].relation
             return Meaning(_located(found.columns[name], known[0], depth), name in found.unstable, depth)
         if len(known) > 1:
-            raise Unhandled(f"{name}, which several relations have")
+            paths = [f"{s.name}.{name}" for s in known]
+            raise Misnamed(f"{name}, which several relations have", name, paths, is_ambiguous=True)
         if any(s.name == name for s in scope.sources):
             raise Unhandled(f"{name}, which is the name of a relation")
         if scope.has_unknown:

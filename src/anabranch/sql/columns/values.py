@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,17 @@ ORDER = ""
 
 class Unhandled(Exception):
     """A query holds what the rules don't cover. Never leaves this package: the whole query counts then."""
+
+
+class Misnamed(Unhandled):
+    """A column that certainly isn't there, or (``is_ambiguous``) that several relations have. ``candidates``: names of
+    columns that are there; or the ways to name it that aren't ambiguous."""
+
+    def __init__(self, message: str, name: str, candidates: Iterable[str], *, is_ambiguous: bool = False) -> None:
+        super().__init__(message)
+        self.name = name
+        self.candidates = tuple(dict.fromkeys(candidates))
+        self.is_ambiguous = is_ambiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,8 @@ class Analysis:
     """The assets that the query names."""
     volatile: tuple[str, ...] = ()
     """Functions that it calls and that give something else each time."""
+    row_nodes: tuple[int, ...] = ()
+    """The nodes that stand for rows; the others stand for values. For lineage alone: no hash depends on it."""
 
     @property
     def listing(self) -> Listing | None:
@@ -95,6 +109,7 @@ def encode(analysis: Analysis) -> str:
         a.is_closed,
         a.reads,
         a.volatile,
+        a.row_nodes,
     ]
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
@@ -106,7 +121,9 @@ def decode(text: str) -> Analysis:
         ValueError: not what :func:`encode` writes.
     """
     try:
-        fallback, logic, slots, nodes, rows, outputs, layout, unstable, closed, reads, volatile = json.loads(text)
+        fallback, logic, slots, nodes, rows, outputs, layout, unstable, closed, reads, volatile, of_rows = json.loads(
+            text
+        )
         return Analysis(
             fallback,
             logic,
@@ -119,6 +136,7 @@ def decode(text: str) -> Analysis:
             closed,
             tuple(reads),
             tuple(volatile),
+            tuple(of_rows),
         )
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not an analysis: {error}") from error

@@ -11,7 +11,8 @@ from anabranch.sql.macros.text import Mapped
 from anabranch.sql.macros.values import Value
 
 Use = tuple[str, str]
-"""Something that an expansion depends on, and its name: ``var``, ``env``, ``macro``, ``jinja``, ``columns``."""
+"""Something that an expansion depends on, and its name: ``var``, ``env``, ``macro``, ``jinja``, ``columns``,
+``module`` (a file of Python)."""
 MAX_DEPTH = 50
 """Of expansions in expansions."""
 MAX_STEPS = 20_000
