@@ -26,6 +26,7 @@
     │   ├── WarehouseUnavailable
     │   └── StatementFailed
     ├── BuildFailed             one or more assets could not be built
+    ├── AuditFailed             an asset was built, and its rows fail an audit
     ├── HookFailed              a statement of before_all or after_all
     └── OutcomeUnknown          a step may or may not have been carried out
 
@@ -41,6 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anabranch.domain.audit import Finding
     from anabranch.domain.merge import Conflict
 
 
@@ -184,6 +186,22 @@ class BuildFailed(AnabranchError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.failures = tuple(failures)
+
+
+class AuditFailed(AnabranchError):
+    """An asset was built, but its rows fail an audit; nothing points at them."""
+
+    def __init__(
+        self,
+        message: str,
+        findings: Sequence[Finding],
+        *,
+        asset: str | None = None,
+        where: Where | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, asset=asset, where=where, hint=hint)
+        self.findings = tuple(findings)
 
 
 class HookFailed(AnabranchError):

@@ -54,6 +54,7 @@ Commands:
   restore  Bring back an earlier state.
   log      Show an environment's history.
   sql      Query an environment by logical names.
+  audit    Run the audits of an environment's rows.
   test     Run the unit tests of models, or make one.
   lint     Check models against rules, without building anything.
   env      List, create, show and drop environments.
@@ -86,17 +87,17 @@ KEYS = {
     },
     "plan": {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
-        "notes",
+        "notes", "audits",
     },
-    "apply": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
+    "apply": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
     "diff --rows": {"environment", "head", "other", "other_head", "where", "tolerance", "same", "assets"},
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",
         "assets", "differs_from_trunk",
     },
-    "promote --yes": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
-    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "kept", "moved", "seconds", "plan"},
+    "promote --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
+    "undo prod --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
     "gc --dry-run": {
         "dry_run", "environments", "locations", "rows", "objects", "unknown", "bytes_before", "bytes_after",
     },

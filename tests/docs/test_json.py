@@ -91,6 +91,7 @@ class Shop:
 
 CHANGE = "apply, adopt, promote, undo, restore, env create, env drop"
 FULL = MODELS["models/marts/orders.sql"]
+AUDIT = "kind FULL, audits (accepted_range_non_blocking(column := amount, max_v := 15))"
 
 
 def _all_of_it(shop: Shop) -> None:
@@ -106,6 +107,9 @@ def _all_of_it(shop: Shop) -> None:
     shop.run("diff", "diff", "feature", "--select", "marts.orders", "--where", "id > 1", "--tolerance", "0.1")
     shop.run("diff", "diff", "feature", "--select", "marts.orders", "--key", "amount")
     shop.run("diff", "diff", "feature", "--select", "marts.orders", "--key", "sort")
+    shop.write(orders, FULL.replace("kind FULL", AUDIT))
+    shop.run(CHANGE, "apply", "audited")
+    shop.run("audit", "audit", "audited")
     shop.write(orders, FULL.replace("amount from", "amount * 3 as amount from"))
     shop.run(CHANGE, "apply", "other")
     shop.run("dry", "promote", "feature", "--dry-run")

@@ -8,6 +8,8 @@ from anabranch.domain.names import environment_for_branch
 from anabranch.domain.plan import Verb
 from anabranch.loaders import unit_tests
 from anabranch.ports.store import Store
+from anabranch.sql.audits.library import BUILT_IN
+from anabranch.sql.audits.parse import PROPERTIES
 
 ENVIRONMENTS = sections(page("docs/environments.md"))
 
@@ -37,3 +39,15 @@ def test_what_a_unit_test_can_say() -> None:
     outputs = {"outputs.query", "outputs.ctes", "outputs.partial"}
     assert documented == (unit_tests.KEYS - {"outputs", "schema", "gateway"}) | outputs | unit_tests.OUTPUT
     assert all(f"`{key}`" in "\n".join(tables) for key in unit_tests.KEYS - {"outputs"})
+
+
+def test_audits_that_are_built_in() -> None:
+    table = [r for r in rows(sections(page("docs/audits.md"))["Built in"]) if len(r) == 3]
+    documented = {codes(name)[0]: tuple(codes(arguments)) for name, arguments, _ in table}
+    assert documented == {name: tuple(audit.takes) for name, audit in BUILT_IN.items()}
+
+
+def test_what_an_audit_can_say() -> None:
+    table = rows(sections(page("docs/audits.md"))["Of your own"])
+    passed_over = {"owner", "description", "tags", "standalone"}
+    assert {codes(row[0])[0] for row in table} == set(PROPERTIES) - passed_over

@@ -4,13 +4,14 @@ from typing import assert_never
 
 import pytest
 
+from anabranch.domain.audit import Audit
 from anabranch.domain.content import first
 from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import physical_location
 from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.errors import StatementFailed, WarehouseBusy
-from anabranch.ports.provider import Move, Provider, Tables, Work
+from anabranch.ports.provider import Move, Over, Provider, Tables, Work
 from anabranch.ports.rows import RowOptions
 from anabranch.providers.memory import MemoryProvider, Moment, World
 from anabranch.testing.provider_suite import FEATURE, SOURCE, A, B, ProviderSuite, Rig, build, show, state
@@ -141,6 +142,10 @@ def test_a_failure_can_be_placed_at_every_moment():
                 with pytest.raises(StatementFailed):
                     provider.drop([snapshot.location])
                 assert provider.locations() == {snapshot.location}
+            case Moment.AUDIT:
+                build(MemoryProvider(rig.world), snapshot)
+                with pytest.raises(StatementFailed, match=r"^audit sales.a:x$"):
+                    provider.audit(snapshot, {}, [Audit("x", "", True, "")], Over())
             case Moment.STAGE:
                 content = first((), 0.0)
                 with pytest.raises(StatementFailed):

@@ -63,7 +63,11 @@ FROM raw.orders, customers;
     assert model.query == '/* the query */\nSELECT id, line AS "Line", 1 + 1 AS two\nFROM raw.orders, customers'
     assert model.reads == (Read("raw.orders", 19, 6, 10), Read("main.customers", 19, 18, 9, bare=True))
     assert model.columns == ("id", "Line", "two")
-    assert model.notes == ("audits aren't run yet",)
+    assert model.notes == ()
+    assert [(c.name, c.text()) for c in model.audits] == [
+        ("unique_values", "columns := (id)"),
+        ("not_null", "columns := (id, line)"),
+    ]
     assert model.enabled
     assert model.seed is None
 
@@ -180,7 +184,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (name a.b)\nselect 1", "a semicolon is missing after the header", "1:16+1", "end it with );"),
         ("MODEL (name);\nselect 1", "name has no value", "1:8+4", None),
         ("MODEL (name a.b,\n  ownr x);\nselect 1", "a model has no property ownr", "2:3+4", "did you mean owner?"),
-        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp, cron, start, end, interval_unit, partitioned_by, signals and those of SQLMesh"),
+        ("MODEL (zzz x); select 1", "a model has no property zzz", "1:8+3", "known are name, kind, description, owner, grain, grains, tags, dialect, enabled, depends_on, stamp, cron, start, end, interval_unit, partitioned_by, audits, signals and those of SQLMesh"),
         ("MODEL (name a.b, name c.d); select 1", "name is said twice", "1:18+4", None),
         ("MODEL (name a b); select 1", "name takes a name, not a b", "1:13+3", None),
         ("MODEL (name @x.y); select 1", "name takes a name, not @x.y", "1:13+4", None),
@@ -213,7 +217,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL (kind SEED (path 'x.csv', csv_settings (delimiter = '|')));", "csv_settings isn't supported yet", "1:33+12", "save the file with commas, double quotes and a line of names"),
         ("MODEL (kind SEED (path 'x.csv'));\nselect 1", "a seed's rows come from its file, not from a query", "2:1+6", "drop the query, or the kind"),
         ("MODEL (columns (id)); select 1", "columns takes names with types", "1:17+2", "write columns (id INT, name TEXT)"),
-        ("AUDIT (name x); select 1", "audits aren't supported yet", "1:1+5", "move the file out of models/"),
+        ("AUDIT (name x); select 1", "this is an audit, not a model", "1:1+5", "move the file into audits/"),
         ("JINJA_QUERY_BEGIN; select 1", "JINJA_QUERY_BEGIN isn't run around a query", "1:1+17", "write only to @this_model, or to something TEMP; what concerns all of the warehouse belongs into before_all"),
     ],
 )  # fmt: skip

@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anabranch.app import events
+from anabranch.app.auditing import Auditor, told_of
 from anabranch.app.builds import Builder, Report
+from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.hooks import HookRunner
 from anabranch.app.publish import Published, Publisher
 from anabranch.app.staging import Stager
 from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, SAME, OpenPlan, Physical, Stage, State
+from anabranch.domain.audit import Finding
 from anabranch.domain.commit import decode_environment
 from anabranch.domain.ids import CommitId, PlanId, TreeId
 from anabranch.domain.names import AssetName
@@ -85,7 +88,9 @@ class Applier:
                 if self._hooks is not None:
                     self._hooks.before(plan)
                 report, plan = self._build(plan, heartbeat)
-                published = self._publisher.publish(plan, self._now(), self._stage(plan))
+                swaps, findings = self._stage(plan)
+                report = replace(report, audited=(*report.audited, *findings))
+                published = self._publisher.publish(plan, self._now(), swaps)
             except Exception:
                 self._give_up(plan)
                 raise
@@ -180,27 +185,31 @@ class Applier:
         return {}, {s.location for s in found.values() if s.is_physical}
 
     def _build(self, plan: Plan, heartbeat: Heartbeat) -> tuple[Report, Plan]:
-        """What came of the builds, and the plan with the tree that results."""
-        if not plan.builds:
+        """What came of the builds and their audits, and the plan with the tree that results."""
+        if not plan.builds and not any(not a.late for a in plan.audits):
             return Report((), (), (), ()), plan
-        inputs = Inputs(self._state, plan.tree)
-        builder = Builder(self._state, self._providers, plan, inputs.of, heartbeat, self._listen)
-        report = builder.run()
+        cutoff = Cutoff(self._state, self._providers, plan)
+        inputs = Inputs(self._state, plan.tree, placed=cutoff.placed)
+        auditor = self._auditor(plan, inputs)
+        report = Builder(self._state, self._providers, plan, inputs.of, heartbeat, cutoff, auditor, self._listen).run()
         if report.failed:
-            first, error = report.failed[0]
-            count = f"{len(report.failed)} models" if len(report.failed) > 1 else str(first)
             raise BuildFailed(
-                f"{count} could not be built; {plan.environment} is as it was",
+                f"{told_of(report.failed, 'could not be built')}; {plan.environment} is as it was",
                 [*report.failed],
                 hint="mend it and run the command again: what was built is reused",
-            ) from error
-        return report, builder.cutoff.result(plan)
+            ) from report.failed[0][1]
+        return report, cutoff.result(plan)
 
-    def _stage(self, plan: Plan) -> Sequence[Swap]:
+    def _auditor(self, plan: Plan, inputs: Inputs) -> Auditor:
+        return Auditor(self._state, self._providers, plan, inputs.of_audits, inputs.get, self._listen)
+
+    def _stage(self, plan: Plan) -> tuple[Sequence[Swap], Sequence[tuple[AssetName, Finding]]]:
         if not plan.refreshes and not plan.returns:
-            return ()
+            return (), ()
         inputs = Inputs(self._state, plan.tree, views=True)
-        return Stager(self._state, self._providers, plan, inputs.of, self._listen).run()
+        auditor = self._auditor(plan, inputs)
+        stager = Stager(self._state, self._providers, plan, inputs.of, auditor, self._listen)
+        return stager.run(), stager.findings
 
     # -- interrupted plans -----------------------------------------------------------------------------------------
     def interrupted(self) -> list[OpenPlan]:
@@ -279,19 +288,33 @@ class Applier:
 class Inputs:
     """Finds what a snapshot reads, in one tree; through embedded models (and views), also what they read."""
 
-    def __init__(self, state: State, tree: TreeId, *, views: bool = False) -> None:
+    def __init__(
+        self, state: State, tree: TreeId, *, views: bool = False, placed: Callable[[Snapshot], Snapshot] | None = None
+    ) -> None:
+        """``placed`` says where a snapshot's data stands, if not where the tree says."""
         self._state = state
         self._tree = tree
+        self._placed = placed
         self._through = {Kind.EMBEDDED, Kind.VIEW} if views else {Kind.EMBEDDED}
 
     def get(self, asset: AssetName) -> Snapshot | None:
         identifier = self._state.trees.get(self._tree, asset)
-        return self._state.snapshots([identifier])[identifier] if identifier else None
+        if identifier is None:
+            return None
+        found = self._state.snapshots([identifier])[identifier]
+        return self._placed(found) if self._placed is not None else found
 
     def of(self, snapshot: Snapshot) -> Mapping[AssetName, Snapshot]:
         """Raises ``AnabranchError`` where the tree lacks one."""
+        return self._reached(snapshot, list(snapshot.upstreams))
+
+    def of_audits(self, snapshot: Snapshot) -> Mapping[AssetName, Snapshot]:
+        """What its audits read besides it. Raises ``AnabranchError`` where the tree lacks one."""
+        reads = [r for audit in snapshot.audits for r in audit.reads]
+        return self._reached(snapshot, reads + (list(snapshot.upstreams) if snapshot.kind in self._through else []))
+
+    def _reached(self, snapshot: Snapshot, stack: list[AssetName]) -> Mapping[AssetName, Snapshot]:
         found: dict[AssetName, Snapshot] = {}
-        stack = list(snapshot.upstreams)
         while stack:
             asset = stack.pop()
             if asset in found:

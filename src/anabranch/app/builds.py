@@ -13,18 +13,20 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from anabranch.app import events
+from anabranch.app.auditing import Auditor
 from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
 from anabranch.app.scheduling import in_order
-from anabranch.app.state import CONTENT, PHYSICAL, Physical, Stage, State, line
+from anabranch.app.state import AUDITED, CONTENT, PHYSICAL, Physical, Stage, State, line
+from anabranch.domain.audit import Finding
 from anabranch.domain.content import first
 from anabranch.domain.ids import StepId
 from anabranch.domain.journal import Mark, Outcome
 from anabranch.domain.names import AssetName
-from anabranch.domain.plan import Build, Plan
+from anabranch.domain.plan import Audits, Build, Plan
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import AnabranchError, OutcomeUnknown
+from anabranch.errors import AnabranchError, AuditFailed, OutcomeUnknown
 from anabranch.ports.provider import Built, Provider, Work
 
 POLL = (0.02, 0.5)
@@ -48,6 +50,8 @@ class Report:
     failed: tuple[tuple[AssetName, AnabranchError], ...]
     skipped: tuple[tuple[AssetName, AssetName], ...]
     """Not begun, and the failed one that each reads."""
+    audited: tuple[tuple[AssetName, Finding], ...] = ()
+    """What audits found, those that passed too."""
     kept: tuple[AssetName, ...] = ()
     """Not built, for what it reads was rebuilt and holds the same data."""
 
@@ -62,9 +66,13 @@ class Builder:
         plan: Plan,
         inputs: Callable[[Snapshot], Mapping[AssetName, Snapshot]],
         heartbeat: Heartbeat,
+        cutoff: Cutoff,
+        auditor: Auditor,
         listen: events.Listener,
     ) -> None:
         """``inputs`` finds what a snapshot reads, in the tree that results from the plan."""
+        self._cutoff = cutoff
+        self._auditor = auditor
         self._state = state
         self._providers = providers
         self._plan = plan
@@ -72,7 +80,6 @@ class Builder:
         self._heartbeat = heartbeat
         self._listen = listen
         self._snapshots = state.snapshots([b.snapshot for b in plan.builds])
-        self.cutoff = Cutoff(state, providers, plan)
         self._stopped = threading.Event()
 
     def run(self) -> Report:
@@ -82,32 +89,46 @@ class Builder:
             KeyboardInterrupt: after what ran was stopped and given up cleanly.
         """
         builds = {b.id: b for b in self._plan.builds}
+        audits = {a.id: a for a in self._plan.audits if not a.late}
+        steps: dict[StepId, Build | Audits] = {**builds, **audits}
+        findings: list[tuple[AssetName, Finding]] = []
+
+        def do(step: StepId) -> bool:
+            if step in builds:
+                return self._build(builds[step])
+            findings.extend((audits[step].asset, f) for f in self._auditor.run(audits[step]))
+            return False
 
         def broke(step: StepId, error: AnabranchError) -> None:
-            self._listen(events.BuildBroke(builds[step].asset, error))
+            if not isinstance(error, AuditFailed):  # that one was told already
+                self._listen(events.BuildBroke(steps[step].asset, error))
 
         def skipped(step: StepId, because: StepId) -> None:
-            self._listen(events.BuildSkipped(builds[step].asset, builds[because].asset))
+            if step in builds:
+                self._listen(events.BuildSkipped(steps[step].asset, steps[because].asset))
 
         with ExitStack() as stack:
-            for provider in sorted({b.provider for b in builds.values()}):
+            for provider in sorted({s.provider for s in steps.values()}):
                 stack.enter_context(self._providers[provider].opened())
             outcome = in_order(
-                {i: b.needs for i, b in builds.items()},
-                lambda step: self._build(builds[step]),
+                {i: s.needs for i, s in steps.items()},
+                do,
                 workers=max((p.workers for p in self._providers.values()), default=1),
                 broke=broke,
                 skipped=skipped,
                 stop=self._stop,
             )
         return Report(
-            tuple(builds[i].asset for i, o in outcome.done.items() if o),
+            tuple(steps[i].asset for i, o in outcome.done.items() if o),
             tuple(
-                builds[i].asset for i, o in outcome.done.items() if not o and builds[i].asset not in self.cutoff.kept
+                builds[i].asset
+                for i, o in outcome.done.items()
+                if not o and i in builds and builds[i].asset not in self._cutoff.kept
             ),
-            tuple((builds[i].asset, error) for i, error in outcome.failed.items()),
-            tuple((builds[i].asset, builds[because].asset) for i, because in outcome.skipped.items()),
-            tuple(self.cutoff.kept),
+            tuple((steps[i].asset, error) for i, error in outcome.failed.items()),
+            tuple((builds[i].asset, steps[because].asset) for i, because in outcome.skipped.items() if i in builds),
+            tuple(sorted(findings, key=lambda f: f[0])),
+            tuple(self._cutoff.kept),
         )
 
     def _stop(self) -> None:
@@ -118,7 +139,7 @@ class Builder:
     # -- one build -------------------------------------------------------------------------------------------------
     def _build(self, step: Build) -> bool:
         """Whether it was built here (else by somebody else in the meantime, or it needn't be)."""
-        if self.cutoff.keeps(step):
+        if self._cutoff.keeps(step):
             self._listen(events.BuildKept(step.asset))
             return False
         snapshot = self._snapshots[step.snapshot]
@@ -204,6 +225,7 @@ class Builder:
             elif found.stage is Stage.CONDEMNED or not clean:  # what stands there isn't to be trusted
                 left = replace(given_up, stage=Stage.CONDEMNED).encode()
             write = {key: left, line(self._plan.id, step.id): mark.value.encode()}
+            write[AUDITED + location] = None  # what stood there was audited, not this
             content = built.content if built is not None else None
             if built is not None and content is None and self._plan.partial:  # a preview of what it reads, at least
                 content = first((), float(self._plan.now), partial=True)

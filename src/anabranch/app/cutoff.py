@@ -45,6 +45,14 @@ class Cutoff:
             self._known[step.asset] = True
             return True
 
+    def placed(self, snapshot: Snapshot) -> Snapshot:
+        """``snapshot``, at the location where its data stands: the old one, where its build was left out."""
+        with self._lock:
+            before, after = self.kept.get(snapshot.asset, (None, None))
+        if before is None or after is None or after.location != snapshot.location:
+            return snapshot
+        return replace(snapshot, location=before.location)
+
     def _reads_the_same(self, asset: AssetName) -> bool:
         """Whether all that changed in what ``asset`` reads holds the same data, and nothing else changed in it."""
         before, after = self._changed[asset]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from anabranch.domain.audit import Finding
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.errors import AnabranchError
 from anabranch.ports.provider import Built
@@ -46,6 +47,15 @@ class BuildSkipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """The audits of an asset were run; what each of them found."""
+
+    asset: AssetName
+    findings: tuple[Finding, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Somebody else is at it."""
 
@@ -82,7 +92,9 @@ class Healed:
     forward: bool
 
 
-Event = BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Waiting | Pointed | HooksRan | Healed
+Event = (
+    BuildBegan | BuildEnded | BuildKept | BuildBroke | BuildSkipped | Audited | Waiting | Pointed | HooksRan | Healed
+)
 Listener = Callable[[Event], None]
 
 

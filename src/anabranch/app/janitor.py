@@ -17,6 +17,7 @@ from typing import cast
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.state import (
     ADOPTED,
+    AUDITED,
     CONTENT,
     JOURNALS,
     LINE,
@@ -162,7 +163,9 @@ class Janitor:
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
-            return {key: None, CONTENT + location: None, **self._adopted(location)} if mine else None
+            if not mine:
+                return None
+            return {key: None, CONTENT + location: None, AUDITED + location: None, **self._adopted(location)}
 
         self._state.swap(change, [key])
 

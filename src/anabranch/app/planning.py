@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 
 from anabranch.app.apply import Inputs
+from anabranch.app.auditing import lacking
 from anabranch.app.cutoff import resolve
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning, due
@@ -17,13 +18,14 @@ from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.app.waiting import Gate
 from anabranch.domain import intervals, planner, schedule
+from anabranch.domain.auditing import Lookup, audit_step, with_audits
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
 from anabranch.domain.intervals import Span
 from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.plan import Build, Decision, Plan, Reason, Refresh, Requirement, Step, Verb
+from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.domain.tree import EMPTY
 from anabranch.errors import MergeConflict, NotFound, Refused, WarehouseBusy
@@ -309,6 +311,8 @@ class Planning:
             else s
             for s in steps
         ]
+        audits = self._audits(aim, decisions, snapshots, inputs.get)
+        ordered = with_audits([*moving, *work], audits, snapshots, inputs.get)
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=aim.action,
@@ -318,7 +322,7 @@ class Planning:
             tree=aim.after,
             parents=aim.parents,
             decisions=tuple(decisions),
-            steps=(*moving, *work),
+            steps=ordered,
             total=self._state.trees.count(aim.after),
             settings=aim.settings,
             author=self._author,
@@ -385,6 +389,18 @@ class Planning:
             for d in decisions
         ]
         return told, list(steps.values()), ()
+
+    def _audits(
+        self, aim: _Aim, decisions: Collection[Decision], snapshots: Mapping[SnapshotId, Snapshot], after: Lookup
+    ) -> list[Audits]:
+        """Of what is built, and of what is pointed at and hasn't passed all its audits. The way back is never barred:
+        what stood in the environment before isn't audited again."""
+        back = aim.restores is not None
+        made = {d.asset for d in decisions if d.verb in (Verb.BUILD, Verb.REFRESH)}
+        shown = {d.after for d in decisions if d.after and d.verb in (Verb.REUSE, Verb.DESCRIBE)} if not back else set()
+        wanted = made | lacking(self._state, [snapshots[i] for i in shown], after)
+        found = [snapshots[d.after] for d in decisions if d.after and d.asset in wanted]
+        return [audit_step(s, s.id) for s in found if s.audits and s.is_physical]
 
     def _drifted(self, aim: _Aim) -> dict[AssetName, SnapshotId]:
         found: dict[AssetName, SnapshotId] = {}

@@ -15,7 +15,19 @@ from datetime import datetime
 
 from anabranch.app import events
 from anabranch.app.releasing import Handed, hand_over, settled
-from anabranch.app.state import CONTENT, OPEN, PHYSICAL, REF, VERIFIED, Physical, State, line
+from anabranch.app.state import (
+    AUDITED,
+    CONTENT,
+    OPEN,
+    PHYSICAL,
+    REF,
+    VERIFIED,
+    Physical,
+    State,
+    decode_audited,
+    encode_audited,
+    line,
+)
 from anabranch.domain.commit import Action, Commit, Environment, decode_environment, encode_environment
 from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, SnapshotId, TreeId
@@ -141,7 +153,7 @@ class Publisher:
         """What swaps do, by location. Nobody else moves these: the plan holds them."""
         locations = [s.snapshot.location for s in swaps]
         contents = self._state.contents(locations)
-        cells = self._state.store.read([*(CONTENT + k for k in locations), *(PHYSICAL + k for k in locations)])
+        cells = self._state.store.read([prefix + k for prefix in (CONTENT, PHYSICAL, AUDITED) for k in locations])
         found: dict[str, _Moved] = {}
         for each in swaps:
             location = each.snapshot.location
@@ -150,6 +162,13 @@ class Publisher:
             cell = cells.get(PHYSICAL + location)
             if each.built is not None and cell is not None:
                 after[PHYSICAL + location] = replace(Physical.decode(location, cell), built=each.built).encode()
+            if each.audited:
+                seen = cells.get(AUDITED + location)
+                before[AUDITED + location] = seen
+                kept = {
+                    n: k for n, k in (decode_audited(seen) if seen else {}).items() if n in each.content.generations
+                }
+                after[AUDITED + location] = encode_audited({**kept, each.content.current: each.audited})
             found[location] = _Moved(each, contents[location].current, each.content, before, after)
         return found
 

@@ -15,13 +15,14 @@ from datetime import datetime
 from anabranch.app.state import State
 from anabranch.app.waiting import Gate
 from anabranch.domain import intervals, schedule
+from anabranch.domain.auditing import audit_step, with_audits
 from anabranch.domain.commit import Action, Commit, Environment, history
 from anabranch.domain.content import Content
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, StepId
 from anabranch.domain.intervals import Span, Spans
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.plan import Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
+from anabranch.domain.plan import Audits, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.errors import ModelError, NotFound, Refused
 from anabranch.ports.signals import Signals
@@ -102,6 +103,7 @@ class Refreshing:
             decisions.append(Decision(asset, snapshot.id, snapshot.id, Verb.REFRESH, Reason.DUE, phrase))
         providers = sorted({s.provider for s in steps.values()})
         points: list[Step] = [Point(StepId(f"point:{p}"), p, environment.name) for p in providers]
+        by_id = {s.id: s for s in snapshots.values() if s.audits}
         what = "restate " + ", ".join(sorted(restate.assets)) if restate else ""
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
@@ -112,7 +114,7 @@ class Refreshing:
             tree=tree,
             parents=(environment.head,),
             decisions=tuple(sorted(decisions, key=lambda d: d.asset)),
-            steps=(*steps.values(), *points),
+            steps=with_audits([*steps.values(), *points], _audits(snapshots, steps), by_id, snapshots.get),
             total=self._state.trees.count(tree),
             settings=environment,
             author=self._author,
@@ -233,6 +235,19 @@ def _sources(snapshot: Snapshot, snapshots: Mapping[AssetName, Snapshot]) -> lis
         if snapshots[asset].kind in (Kind.VIEW, Kind.EMBEDDED):
             stack.extend(snapshots[asset].upstreams)
     return sorted(found)
+
+
+def _audits(snapshots: Mapping[AssetName, Snapshot], steps: Mapping[AssetName, Refresh]) -> list[Audits]:
+    """Of what is refreshed, and of views that show it."""
+    found = []
+    for asset in sorted(snapshots):
+        snapshot = snapshots[asset]
+        moves = asset in steps or (
+            snapshot.kind is Kind.VIEW and any(u in steps for u in _sources(snapshot, snapshots))
+        )
+        if snapshot.audits and moves:
+            found.append(audit_step(snapshot, snapshot.id))
+    return found
 
 
 def _readers(snapshots: Mapping[AssetName, Snapshot], assets: Collection[AssetName]) -> set[AssetName]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from anabranch.app.state import ADOPTED, CONTENT, JOURNALS, PHYSICAL, Physical, Stage, State
+from anabranch.app.state import ADOPTED, AUDITED, CONTENT, JOURNALS, PHYSICAL, Physical, Stage, State
 from anabranch.domain.commit import Action, Environment, history
 from anabranch.domain.ids import CommitId, PlanId, StepId, TreeId
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -124,7 +124,7 @@ def hand_over(state: State, plan: Plan) -> Handed:
     for each in found:
         snapshot, location = each.snapshot, each.snapshot.location
         usual = physical_location(snapshot.asset, snapshot.fingerprint)
-        keys = [PHYSICAL + location, CONTENT + location, ADOPTED + usual]
+        keys = [PHYSICAL + location, CONTENT + location, ADOPTED + usual, AUDITED + location]
         cells = state.store.read(keys)
         before.update({key: cells.get(key) for key in keys})
         if each.back:
@@ -137,7 +137,7 @@ def hand_over(state: State, plan: Plan) -> Handed:
             continue
         built = Physical(location, snapshot.id, Stage.BUILT, built=each.built, at=now).encode()
         content = each.built.content
-        values = [built, content.encode().encode() if content is not None else None, location.encode()]
+        values = [built, content.encode().encode() if content is not None else None, location.encode(), None]
         after.update(dict(zip(keys, values, strict=True)))
     return Handed(tuple(found), before, after)
 

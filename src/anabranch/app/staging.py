@@ -8,13 +8,15 @@ from contextlib import ExitStack
 from typing import cast
 
 from anabranch.app import events
+from anabranch.app.auditing import Auditor, told_of
 from anabranch.app.scheduling import in_order
 from anabranch.app.state import State
+from anabranch.domain.audit import Finding
 from anabranch.domain.ids import StepId
 from anabranch.domain.names import AssetName
-from anabranch.domain.plan import Plan, Refresh
+from anabranch.domain.plan import Audits, Plan, Refresh
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import AnabranchError, BuildFailed
+from anabranch.errors import AnabranchError, AuditFailed, BuildFailed
 from anabranch.ports.provider import Provider, Refreshes, Staged, Swap, Work
 
 
@@ -27,9 +29,14 @@ class Stager:
         providers: Mapping[str, Provider],
         plan: Plan,
         inputs: Callable[[Snapshot], Mapping[AssetName, Snapshot]],
+        auditor: Auditor,
         listen: events.Listener,
     ) -> None:
         """``inputs`` finds what a snapshot reads, through views as well as through embedded models."""
+        self._auditor = auditor
+        self._audited: dict[AssetName, frozenset[str]] = {}
+        self.findings: list[tuple[AssetName, Finding]] = []
+        """What audits found."""
         self._state = state
         self._providers = providers
         self._plan = plan
@@ -47,23 +54,33 @@ class Stager:
             BuildFailed: nothing becomes visible; the environment is as it was.
             KeyboardInterrupt: after what ran was stopped.
         """
-        steps = {s.id: s for s in self._plan.refreshes}
+        refreshes = {s.id: s for s in self._plan.refreshes}
+        audits = {a.id: a for a in self._plan.audits if a.late}
+        steps: dict[StepId, Refresh | Audits] = {**refreshes, **audits}
+
+        def broke(step: StepId, error: AnabranchError) -> None:
+            if not isinstance(error, AuditFailed):  # that one was told already
+                self._listen(events.BuildBroke(steps[step].asset, error))
+
+        def skipped(step: StepId, because: StepId) -> None:
+            if step in refreshes:
+                self._listen(events.BuildSkipped(steps[step].asset, steps[because].asset))
+
         with ExitStack() as stack:
             for provider in sorted({s.provider for s in steps.values()}):
                 stack.enter_context(self._providers[provider].opened())
             outcome = in_order(
                 {i: s.needs for i, s in steps.items()},
-                lambda i: self._stage(steps[i]),
+                lambda i: self._stage(refreshes[i]) if i in refreshes else self._audit(audits[i]),
                 workers=max((p.workers for p in self._providers.values()), default=1),
-                broke=lambda i, error: self._listen(events.BuildBroke(steps[i].asset, error)),
-                skipped=lambda i, because: self._listen(events.BuildSkipped(steps[i].asset, steps[because].asset)),
+                broke=broke,
+                skipped=skipped,
                 stop=self._stop,
             )
         if outcome.failed:
             failed = [(steps[i].asset, error) for i, error in outcome.failed.items()]
-            count = f"{len(failed)} models" if len(failed) > 1 else str(failed[0][0])
             raise BuildFailed(
-                f"{count} could not be refreshed; {self._plan.environment} is as it was",
+                f"{told_of(failed, 'could not be refreshed')}; {self._plan.environment} is as it was",
                 failed,
                 hint="mend it and run the command again",
             ) from failed[0][1]
@@ -89,12 +106,22 @@ class Stager:
         self._listen(events.BuildEnded(step.asset, staged.built, reused=False))
         return step.id
 
+    def _audit(self, step: Audits) -> StepId:
+        with self._lock:
+            staged = dict(self._staged)
+        findings, passed = self._auditor.run_staged(step, staged)
+        with self._lock:
+            self._audited[step.asset] = passed
+            self.findings += [(step.asset, f) for f in findings]
+        return step.id
+
     def _swaps(self) -> list[Swap]:
         found = []
         for step in self._plan.refreshes:
             staged = self._staged[step.asset]
             grown = self._contents[staged.snapshot.location].grown(staged.generation, partial=self._plan.partial)
-            found.append(Swap(staged.snapshot, grown, staged.built))
+            audited = tuple(sorted(self._audited.get(step.asset, ())))
+            found.append(Swap(staged.snapshot, grown, staged.built, audited))
         for back in self._plan.returns:
             snapshot = self._snapshots[back.snapshot]
             content = self._contents[snapshot.location]

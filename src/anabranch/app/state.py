@@ -9,6 +9,7 @@ cell                         what it says
 ``physical/LOCATION``        what stands at a location: being built (by whom), built, or condemned
 ``journals``                 changes whenever a journal is opened
 ``content/LOCATION``         its generations: which is current, and what each holds
+``audited/LOCATION``         of each generation of it, the audits that were run and didn't block
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
 ``same/LOCATION``            the location that holds what would be built there
 ``adopted/LOCATION``         where the table stands that was adopted for what is built at that location
@@ -40,7 +41,8 @@ from anabranch.ports.provider import Built
 from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
-CONTENT, REFRESHING, SAME, ADOPTED = "content/", "refresh/", "same/", "adopted/"
+CONTENT, REFRESHING, AUDITED = "content/", "refresh/", "audited/"
+SAME, ADOPTED = "same/", "adopted/"
 
 
 class Stage(StrEnum):
@@ -189,6 +191,12 @@ class State:
         found.update({location: first((), p.at) for location, p in rest.items() if p.stage is Stage.BUILT})
         return found
 
+    def audited(self, locations: Collection[str]) -> dict[str, dict[int, set[str]]]:
+        """By location and generation, what :func:`anabranch.domain.audit.audited_key` tells of the audits that it
+        has passed."""
+        cells = self.store.read([AUDITED + location for location in locations])
+        return {k.removeprefix(AUDITED): decode_audited(v) for k, v in cells.items()}
+
     def placed(self, found: Collection[Snapshot]) -> list[Snapshot]:
         """Snapshots as a project has them, at the locations of tables that were adopted for them."""
         adopted = {k.removeprefix(ADOPTED): v.decode() for k, v in self.store.scan(ADOPTED).items()}
@@ -235,6 +243,16 @@ class State:
                 return False
             if self.store.swap({k: seen.get(k) for k in keys}, write, durable=durable):
                 return True
+
+
+def encode_audited(passed: Mapping[int, Collection[str]]) -> bytes:
+    """An ``audited/`` cell."""
+    return canonical({str(n): sorted(keys) for n, keys in passed.items()})
+
+
+def decode_audited(data: bytes) -> dict[int, set[str]]:
+    """The inverse of :func:`encode_audited`."""
+    return {int(n): set(keys) for n, keys in json.loads(data).items()}
 
 
 def line(plan: PlanId, step: StepId | None) -> str:

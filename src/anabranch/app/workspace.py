@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from anabranch.app import diff, events
 from anabranch.app.adopting import Adopting
-from anabranch.app.apply import Applied, Applier
+from anabranch.app.apply import Applied, Applier, Inputs
+from anabranch.app.auditing import EnvironmentAudit, Outcome
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
@@ -394,6 +395,18 @@ class Workspace:
     def query(self, name: EnvironmentName, text: str, limit: int | None) -> Answer:
         """Runs a query on an environment; it can't write."""
         return self.tables.query(text, self.assets(name), limit)
+
+    def audit(
+        self,
+        name: EnvironmentName,
+        selection: Selection = EVERYTHING,
+        tell: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> list[Outcome]:
+        """Runs the audits of an environment, all or those of ``selection``, over what it shows now. Raises
+        ``NotFound``."""
+        chosen = self.assets(name, selection)
+        inputs = Inputs(self.state, self.state.commit(self.state.require(name).head).tree)
+        return EnvironmentAudit(self.state, self._providers, inputs.of_audits, self._now()).run(chosen.values(), tell)
 
     def assets(self, name: EnvironmentName, selection: Selection = EVERYTHING) -> dict[AssetName, Snapshot]:
         """What ``name`` has, or what of it is selected."""

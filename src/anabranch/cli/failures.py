@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from anabranch.errors import AnabranchError, BuildFailed, MergeConflict, MovedOn, ProjectError, Where
+from anabranch.cli import audits
+from anabranch.errors import AnabranchError, AuditFailed, BuildFailed, MergeConflict, MovedOn, ProjectError, Where
 
 DONE, FAILED, USAGE, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -84,6 +85,8 @@ def as_dict(error: AnabranchError) -> dict[str, object]:
             }
             for c in error.conflicts
         ]
+    if isinstance(error, AuditFailed):
+        found["findings"] = [audits.as_dict(f) for f in error.findings]
     if isinstance(error, BuildFailed):
         found["failures"] = [{"asset": asset, **as_dict(failure)} for asset, failure in error.failures]
     return found
@@ -103,6 +106,9 @@ def lines(error: AnabranchError) -> list[str]:
             )
             base, ours, theirs = (i[:7] if i else "–" for i in (c.base, c.ours, c.theirs))
             found.append(f"      base {base}   yours {theirs}   there {ours}")
+    if isinstance(error, AuditFailed):
+        shown = [audits.lines(f) for f in error.findings]
+        found += shown[0][1:] if len(shown) == 1 else [line for each in shown for line in each]
     if isinstance(error, BuildFailed):
         for _, failure in error.failures:
             found += [f"  {line}" for line in lines(failure)]

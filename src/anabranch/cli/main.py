@@ -23,6 +23,7 @@ COMMANDS = {
     "restore": "Bring back an earlier state.",
     "log": "Show an environment's history.",
     "sql": "Query an environment by logical names.",
+    "audit": "Run the audits of an environment's rows.",
     "test": "Run the unit tests of models, or make one.",
     "lint": "Check models against rules, without building anything.",
     "env": "List, create, show and drop environments.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from anabranch.app.apply import Applied
+from anabranch.cli import audits
 from anabranch.cli.text import COLOURS, at, count, seconds, table
 from anabranch.domain.commit import Action
 from anabranch.domain.plan import Decision, Plan, Reason, Verb
@@ -74,6 +75,8 @@ def summary(plan: Plan) -> str:
         parts.append(f"{tally[Verb.DESCRIBE]:,} described anew")
     if tally[Verb.REMOVE]:
         parts.append(f"{tally[Verb.REMOVE]:,} removed")
+    if plan.audits:
+        parts.append(f"{len(plan.audits):,} to audit")
     return ", ".join(parts)
 
 
@@ -129,6 +132,7 @@ def as_dict(plan: Plan) -> dict[str, object]:
             }
             for d in plan.decisions
         ],
+        "audits": [a.asset for a in plan.audits],
         "repairs": list(plan.repairs),
         "notes": list(plan.notes),
     }
@@ -141,6 +145,7 @@ def applied_as_dict(applied: Applied) -> dict[str, object]:
         "commit": applied.commit,
         "built": sorted(applied.report.built),
         "reused_builds": sorted(applied.report.reused),
+        "audits": audits.as_dicts(applied.report.audited),
         "kept": sorted(applied.report.kept),
         "moved": applied.moved,
         "seconds": round(applied.seconds, 3),

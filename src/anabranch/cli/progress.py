@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from anabranch.app import events
+from anabranch.cli import audits
 from anabranch.cli.text import count, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.progress import Progress, TaskID
+
+    from anabranch.domain.audit import Finding
+    from anabranch.domain.names import AssetName
 
 MOST = 50
 """Builds that get a line each; beyond, only the bar moves, and without a terminal every hundredth is told."""
@@ -77,6 +83,8 @@ class Reporter:
             case events.BuildSkipped(asset=asset, because=because):
                 self._advance()
                 self._say(f"  {click.style('–', fg='yellow')} {asset:<32}skipped: reads {because}")
+            case events.Audited(asset=asset, findings=findings, seconds=took):
+                self._audited(asset, findings, took)
             case events.Waiting(what=what, holder=holder):
                 self._say(f"  … {what} is being built by {holder}: waiting")
             case events.Pointed(moved=moved, seconds=took, gone=gone):
@@ -90,6 +98,23 @@ class Reporter:
                 how = "had been published, and was carried forward" if forward else "was ended; its builds are kept"
                 self._say(f"an interrupted {action} of {environment} {how}")
 
+    def _audited(self, asset: AssetName, findings: Sequence[Finding], took: float) -> None:
+        """The rows that fail an audit which blocks are told by the error that ends the plan."""
+        bad = [f for f in findings if not f.passed]
+        if any(f.blocks for f in bad):
+            blocking = sum(f.blocks for f in bad)
+            self._say(
+                f"  {click.style('✗', fg='red')} {asset:<32}{blocking:>12,} of {count(len(findings), 'audit')} failed"
+            )
+        elif bad:
+            self._say(f"  {click.style('!', fg='yellow')} {asset}")
+        elif self._total <= MOST:
+            self._say(f"  {click.style('✓', fg='green')} {asset:<32}{_passed(len(findings)):<18}{seconds(took):>8}")
+        for finding in bad:
+            if not finding.blocks:
+                for line in audits.lines(finding, indent=6):
+                    self._say(line)
+
     def _advance(self) -> None:
         self._done += 1
         if self._bar is not None and self._task is not None:
@@ -100,3 +125,7 @@ class Reporter:
             self._bar.console.print(line, highlight=False, markup=False)
         else:
             click.echo(line, err=True)
+
+
+def _passed(number: int) -> str:
+    return f"{number:>12,} audit{'s' if number != 1 else ''} passed"

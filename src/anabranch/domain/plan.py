@@ -106,6 +106,19 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class Audits:
+    """Run the audits of one snapshot that what stands at its location hasn't passed yet, before anything points there.
+    ``late``: over what the plan's refreshes made."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    needs: tuple[StepId, ...] = ()
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """Take the table that stands under the asset's own name as what the snapshot says; with the view over it. ``rows``,
     ``columns`` (names and types) and ``content`` are what was found there."""
@@ -139,7 +152,7 @@ class Point:
     """After all builds."""
 
 
-Step = Build | Refresh | Return | Adopt | Release | Point
+Step = Build | Refresh | Return | Adopt | Release | Audits | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +215,10 @@ class Plan:
     def moving(self) -> tuple[Refresh | Return, ...]:
         """The steps that move the data of a location on, or back."""
         return (*self.refreshes, *self.returns)
+
+    @property
+    def audits(self) -> tuple[Audits, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Audits))
 
     @property
     def adoptions(self) -> tuple[Adopt | Release, ...]:

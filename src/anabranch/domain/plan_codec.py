@@ -11,6 +11,7 @@ from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Spans
 from anabranch.domain.plan import (
     Adopt,
+    Audits,
     Build,
     Decision,
     Plan,
@@ -88,6 +89,8 @@ def _encode_step(step: Step) -> list[object]:
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
     if isinstance(step, Return):
         return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
+    if isinstance(step, Audits):
+        return ["audit", step.id, step.provider, step.asset, step.snapshot, list(step.needs), step.late]
     if isinstance(step, Adopt):
         content = step.content.encode() if step.content is not None else None
         found = [step.rows, [list(c) for c in step.columns], content]
@@ -106,6 +109,9 @@ def _decode_step(raw: list[Any]) -> Step:
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
     if raw[0] == "return":
         return Return(*raw[1:])
+    if raw[0] == "audit":
+        _, identifier, provider, asset, snapshot, needs, late = raw
+        return Audits(identifier, provider, asset, snapshot, tuple(needs), late)
     if raw[0] == "adopt":
         _, identifier, provider, asset, snapshot, rows, columns, content = raw
         found = tuple((name, kind) for name, kind in columns)

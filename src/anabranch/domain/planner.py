@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from anabranch.domain.audit import difference
 from anabranch.domain.ids import SnapshotId, StepId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Build, Decision, Point, Reason, Step, Verb
@@ -146,8 +147,10 @@ def _reason(
         said = sorted(
             k for k in {*before.properties, *after.properties} if before.properties.get(k) != after.properties.get(k)
         )
+        told = [f"{' and '.join(said)} changed"] if said else []
+        told += [phrase] if (phrase := difference(before.audits, after.audits)) else []
         anew = "the same data in other words" if before.logic != after.logic else "described anew"
-        return Reason.DESCRIBED, f"{' and '.join(said)} changed" if said else anew
+        return Reason.DESCRIBED, "; ".join(told) or anew
     if before.logic != after.logic or before.kind != after.kind:
         return Reason.CHANGED, explain(before, after)
     return Reason.UPSTREAM_CHANGED, _cause(after, changes, snapshots, explain)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from anabranch.domain import audit as audits
+from anabranch.domain.audit import Audit
 from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, SnapshotId, canonical, digest
 from anabranch.domain.names import AssetName
@@ -209,6 +211,9 @@ class Snapshot:
         if self.published is _WHOLE:
             object.__setattr__(self, "published", Published(self.fingerprint))
 
+    audits: tuple[Audit, ...] = ()
+    """What its rows have to pass before anything points at them; no part of the fingerprint."""
+
     @property
     def id(self) -> SnapshotId:
         """Derived from all but the definition: the same logic in another wording is the same snapshot."""
@@ -217,6 +222,7 @@ class Snapshot:
         if self.published != Published(self.fingerprint):  # else as it was before there were fingerprints of columns
             columns = self.published.columns
             said += [self.published.rows, None if columns is None else dict(columns)]
+        said += [[a.said() for a in self.audits]] if self.audits else []
         return SnapshotId(digest(b"snapshot" + canonical(said)))
 
     @property
@@ -251,6 +257,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "properties": dict(snapshot.properties),
             "definition": {"text": d.text, "dialect": d.dialect, "path": d.path, "rules": d.rules},
             "template": [TEMPLATE_SCHEME, *d.template],
+            **({"audits": [audits.encode(a) for a in snapshot.audits]} if snapshot.audits else {}),
             **({"statements": d.statements.encode()} if d.statements else {}),
         }
     )
@@ -275,6 +282,7 @@ def decode(data: bytes) -> Snapshot:
             statements=Statements.decode(raw["statements"]) if "statements" in raw else Statements(),
         ),
         published=Published(*published) if published else _WHOLE,
+        audits=tuple(audits.decode(a) for a in raw.get("audits", ())),
     )
 
 

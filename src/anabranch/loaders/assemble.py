@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+from anabranch.domain.audit import Audit
 from anabranch.domain.graph import Cycle, order
 from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
@@ -27,6 +28,7 @@ from anabranch.domain.snapshot import (
 )
 from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
 from anabranch.loaders.analyses import Analyses
+from anabranch.loaders.audits import Auditing, calls
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
 from anabranch.sql.columns.link import Linked, link
@@ -36,6 +38,7 @@ from anabranch.sql.version import SCHEME, WORDS
 
 MODELS, SEEDS = "models", "seeds"
 RESERVED_SCHEMAS = frozenset(["information_schema", "pg_catalog"])
+NO_AUDITS = "an embedded model has no rows to audit: audit its readers"
 _TELL = 3
 """So many assets are named in a note; the rest is counted."""
 
@@ -54,6 +57,8 @@ class Assembly:
     problems: Problems
     rules: str = ""
     """The version of all that decides fingerprints besides the files."""
+    audits: Auditing | None = None
+    """Nobody asks for audits where it is None."""
     unanalysed: dict[AssetName, str] = field(default_factory=dict)
     """Models that count as a whole, and why."""
     analysed: dict[AssetName, Analysis] = field(default_factory=dict)
@@ -65,6 +70,9 @@ class Assembly:
     queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
     """The models that are queries, with their files."""
     _disabled: dict[str, str] = field(default_factory=dict)
+    _seeded: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
+    """Model files of seeds."""
+    _audits: dict[AssetName, tuple[Audit, ...]] = field(default_factory=dict)
     _snapshots: dict[AssetName, Snapshot] = field(default_factory=dict)
 
     def assets(self) -> dict[AssetName, Snapshot]:
@@ -81,16 +89,22 @@ class Assembly:
         self.problems.stop()
         reads = {name: self._resolve(name) for name in self.queries}
         self.problems.stop()
+        self._add_audits()
+        self.problems.stop()
         for name in self._ordered(reads):
             if name in self.queries:
                 self._add_query(name, reads[name])
+        for name, found in self._audits.items():
+            self._snapshots[name] = replace(self._snapshots[name], audits=found)
         return {name: self._snapshots[name] for name in sorted(self._snapshots)}
 
     def notes(self) -> tuple[str, ...]:
         """What was passed over, each once, with the assets that say it."""
         saying: dict[str, list[str]] = {}
         for name in sorted(self.queries):
-            for note in self.queries[name][1].notes:
+            model = self.queries[name][1]
+            unaudited = (NO_AUDITS,) if model.kind is Kind.EMBEDDED and calls(model) else ()
+            for note in (*model.notes, *unaudited):
                 saying.setdefault(note, []).append(name)
             for function in self.analysed[name].volatile if name in self.analysed else ():
                 note = f"{function}() is used, so that the rows depend on when they are made"
@@ -117,6 +131,7 @@ class Assembly:
                 if file is not None:
                     claimed.add(file)
                     self._add_seed(name, file, model)
+                    self._seeded[name] = (path, model)
             else:
                 self.queries[name] = (path, model)
         return claimed
@@ -214,6 +229,28 @@ class Assembly:
                 message, hint = f"{name} reads {read.name}, which doesn't exist", self._suggest(name, read)
                 self.problems.add(UnknownUpstream(message, asset=name, where=where, hint=hint))
         return list(found)
+
+    def _add_audits(self) -> None:
+        """Of each model. What an audit reads besides its model is no upstream of it."""
+        if self.audits is None:
+            return
+        models = {n: f for n, f in {**self.queries, **self._seeded}.items() if f[1].kind is not Kind.EMBEDDED}
+        self.audits.begin(models)
+        for name, (path, model) in sorted(models.items()):
+            found = self.audits.of(name, path, model)
+            for audit in found:
+                for read in audit.reads:
+                    if read not in self.defined:
+                        self._unknown_read(name, path, model, audit, read)
+            if found:
+                self._audits[name] = found
+
+    def _unknown_read(self, name: AssetName, path: str, model: ParsedModel, audit: Audit, read: AssetName) -> None:
+        call = next(c for c in calls(model) if c.name == audit.name)
+        near = nearest(read, list(self.defined))
+        hint = f"did you mean {near}?" if near else "declare it under sources: in anabranch.yaml"
+        message = f"the audit {audit.name} of {name} reads {read}, which doesn't exist"
+        self.problems.add(UnknownUpstream(message, asset=name, where=Where(self.root / path, *call.at), hint=hint))
 
     def _suggest(self, name: AssetName, read: Read) -> str:
         schema, last = read.name.split(".")[-2:]

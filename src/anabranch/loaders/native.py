@@ -1,4 +1,4 @@
-"""Projects of files: ``models/**/*.sql``, ``models/**/*.py`` and ``seeds/**/*.csv``.
+"""Projects of files: ``models/**/*.sql``, ``models/**/*.py``, ``seeds/**/*.csv`` and ``audits/**/*.sql``.
 
 A model is parsed once for each content; what is known from before comes from the cache, and then neither the files
 nor sqlglot are touched.
@@ -14,10 +14,11 @@ from anabranch.domain.ids import canonical, digest
 from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import ProjectError
+from anabranch.errors import ModelError, ProjectError
 from anabranch.loaders import former
 from anabranch.loaders.analyses import Analyses, analysis_key, header_key
 from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
+from anabranch.loaders.audits import AUDITS, Auditing
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.expansion import Expansion, read_uses
 from anabranch.loaders.files import Contents, scan
@@ -30,10 +31,11 @@ from anabranch.loaders.python_code import LIBRARY
 from anabranch.loaders.remarks import remarks_of
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
 from anabranch.ports.loader import Project
+from anabranch.sql.audits.calls import Definition, decode_file, encode_file
 from anabranch.sql.parsed import ParsedModel, decode
 from anabranch.sql.version import parser_version
 
-_FOLDERS = tuple(f"{folder}/" for folder in (MODELS, SEEDS, FOLDER, LIBRARY))
+_FOLDERS = tuple(f"{folder}/" for folder in (MODELS, SEEDS, AUDITS, FOLDER, LIBRARY))
 __all__ = ["NativeLoader", "NativeSettings", "SeedSettings", "SourceSettings"]
 
 
@@ -44,6 +46,7 @@ class _Seen:
     contents: Contents
     models: list[str]
     seeds: list[str]
+    audits: list[str]
     macros: list[str]
     library: list[str]
     """What models in Python may import."""
@@ -51,7 +54,7 @@ class _Seen:
     @property
     def all(self) -> list[str]:
         """All that decides what the assets are."""
-        return [*self.models, *self.seeds, *self.macros, *self.library]
+        return [*self.models, *self.seeds, *self.audits, *self.macros, *self.library]
 
 
 class NativeLoader:
@@ -95,6 +98,10 @@ class NativeLoader:
         )
         return self._last
 
+    def _auditing(self, files: Mapping[str, tuple[Definition, ...]], problems: Problems) -> Auditing:
+        said = self._settings
+        return Auditing(self._root, files, said.dialect, said.default_schema, self._salt, self._cache, problems)
+
     def again(self, snapshots: Mapping[AssetName, Snapshot]) -> dict[AssetName, Snapshot]:
         """What the present rules make of definitions, whatever rules made ``snapshots`` of them. Nothing where they
         can't be read by these rules any more."""
@@ -136,14 +143,16 @@ class NativeLoader:
         hashes = seen.contents.hashes
         seeds = {path: hashes[path] for path in seen.seeds if path in hashes}
         analyses = self._analyses(models, seeds)
-        return Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version)
+        audits = self._auditing(self._parse_audits(seen, problems), problems)
+        return Assembly(self._root, self._settings, models, seeds, analyses, problems, self._version, audits)
 
     def _assembled(self, assembly: Assembly) -> dict[AssetName, Snapshot]:
         """Its assets. What was found out is kept even if something is wrong."""
         try:
             return assembly.assets()
         finally:
-            self._cache.learn(self._root, {}, (), assembly.analyses.fresh)
+            fresh = assembly.audits.fresh if assembly.audits is not None else {}
+            self._cache.learn(self._root, {}, (), {**assembly.analyses.fresh, **fresh})
 
     def _look(self, *, keep: bool) -> _Seen:
         models = scan(self._root, MODELS, (".sql", PYTHON))
@@ -155,7 +164,9 @@ class NativeLoader:
         contents.look(seeds, keep=False)
         contents.look(macros, keep=False)
         contents.look(library, keep=False)
-        return _Seen(contents, sorted(models), sorted(seeds), sorted(macros), sorted(library))
+        audits = scan(self._root, AUDITS, ".sql")
+        contents.look(audits, keep=keep)
+        return _Seen(contents, sorted(models), sorted(seeds), sorted(audits), sorted(macros), sorted(library))
 
     def _parse(self, seen: _Seen, environment: str, problems: Problems) -> dict[str, list[ParsedModel]]:
         """All models that are still there. What is parsed anew is kept even if other files are wrong."""
@@ -177,6 +188,33 @@ class NativeLoader:
             parsing.fresh[macros.key] = macros.said()
         self._learn(seen, parsing.fresh)
         return parsing.found
+
+    def _parse_audits(self, seen: _Seen, problems: Problems) -> dict[str, tuple[Definition, ...]]:
+        """What the audit files define."""
+        hashes = seen.contents.hashes
+        keys = {path: digest(b"audits" + self._salt + hashes[path].encode()) for path in seen.audits if path in hashes}
+        known = self._cache.parsed(set(keys.values())) if keys else {}
+        found: dict[str, tuple[Definition, ...]] = {}
+        fresh: dict[str, str] = {}
+        for path, key in keys.items():
+            try:
+                found[path] = decode_file(known.get(key, ""))
+                continue
+            except ValueError:  # not known, or damaged
+                text = seen.contents.text(path)
+            if text is None:
+                continue
+            from anabranch.sql.audits.parse import parse_file  # loads sqlglot: only for what is new
+
+            try:
+                found[path] = parse_file(text, self._root / path, dialect=self._settings.dialect)
+            except ModelError as error:
+                problems.add(error)
+            else:
+                fresh[key] = encode_file(found[path])
+        if fresh:
+            self._cache.learn(self._root, {}, (), fresh)
+        return found
 
     def _analyses(self, models: Mapping[str, Sequence[ParsedModel]], seeds: Mapping[str, str]) -> Analyses:
         """What is known of the models' queries, and of the columns of seeds."""

@@ -10,12 +10,13 @@ the environment's ref; then ``commit`` makes it visible. A provider whose engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from anabranch.domain.audit import Audit, Finding
 from anabranch.domain.content import Content, Generation
 from anabranch.domain.ids import CommitId, TreeId
 from anabranch.domain.intervals import Spans
@@ -88,6 +89,17 @@ class Swap:
     snapshot: Snapshot
     content: Content
     built: Built | None = None
+    audited: tuple[str, ...] = ()
+    """What was found right about it: :func:`anabranch.domain.audit.audited_key`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What audits look at. ``staged``: generations that aren't swapped in yet; of the audited model, its new rows
+    alone, of the others, what they will be. ``work``: the spans and the moment that queries name."""
+
+    staged: Mapping[AssetName, Staged] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
 
 
 class Standing(StrEnum):
@@ -292,6 +304,21 @@ class Refreshes(Provider, Protocol):
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         """Drops what generations left beside locations, but for those whose numbers are to be kept."""
+        ...
+
+
+class Audited(Provider, Protocol):
+    """A provider whose assets have rows that can be audited."""
+
+    def audit(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], audits: Sequence[Audit], over: Over
+    ) -> list[Finding]:
+        """What each of ``audits`` finds in the rows of ``snapshot``: all of them, or those just computed (``over``).
+        ``inputs``: what the audits read besides, through embedded models (and views), and of a view what it reads.
+
+        Raises:
+            AnabranchError: one of them couldn't be run.
+        """
         ...
 
 

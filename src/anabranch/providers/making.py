@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from anabranch.domain.content import Content
 from anabranch.domain.hooks import INDEX, THIS
@@ -23,6 +24,8 @@ from anabranch.providers.python_runs import OpenSession, PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import Template, fill
+
+NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +129,10 @@ class Maker:
             )
         return path, dict(seed.columns)
 
-    def query(self, span: Span | None) -> str:
-        """The query, with what it reads put in, and the moments of ``span`` where it names them."""
-        return self._moments(self._rendered(self.snapshot.definition), (span,) if span else ())
+    def query(self, span: Span | None, instead: Mapping[AssetName, str] = NOTHING) -> str:
+        """The query, with what it reads put in, and the moments of ``span`` where it names them. ``instead``: what
+        stands for some of what it reads."""
+        return self._moments(self._rendered(self.snapshot.definition, instead), (span,) if span else ())
 
     def _moments(self, text: str, spans: Sequence[Span]) -> str:
         """``text`` with the moments from the first span's begin to the last one's end, where it names them."""
@@ -144,9 +148,9 @@ class Maker:
         }
         return reading | staged_inputs(self.session, self.inputs, self.staged)
 
-    def _rendered(self, definition: Definition) -> str:
+    def _rendered(self, definition: Definition, instead: Mapping[AssetName, str] = NOTHING) -> str:
         inlined = {a for a in self.inputs if self._is_inlined(a)}
-        reading = self._reading()
+        reading = {**self._reading(), **instead}
         needed = [definition, *(self.inputs[a].definition for a in inlined)]
         if all(d.template for d in needed):
             return self._filled(definition, reading)

@@ -8,12 +8,13 @@ what it was made from, and equal data has equal values.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from anabranch.domain.audit import Audit, Finding
 from anabranch.domain.content import Content, Write, after, first
 from anabranch.domain.ids import canonical, digest
 from anabranch.domain.journal import Outcome
@@ -29,6 +30,7 @@ from anabranch.ports.provider import (
     Expectation,
     Fault,
     Move,
+    Over,
     Shown,
     Staged,
     Standing,
@@ -134,6 +136,8 @@ class Moment(StrEnum):
     """An asset, before anything stands there."""
     STAGE = "stage"
     """An asset, before its next generation is computed."""
+    AUDIT = "audit"
+    """``asset:audit``, before it passes; it fails where :class:`BadRows` is raised."""
     PREPARE = "prepare"
     """An environment, after all that can fail was done."""
     COMMIT = "commit"
@@ -142,6 +146,10 @@ class Moment(StrEnum):
     """An asset, before its pointer is set, where there are no transactions."""
     DROP = "drop"
     """A location, before it is dropped."""
+
+
+class BadRows(Exception):
+    """Raised by a hook to make an audit fail."""
 
 
 Hook = Callable[[Moment, str], None]
@@ -274,6 +282,27 @@ class MemoryProvider:
             self.world.beside[snapshot.location, number] = table
         made = after(content, Write.REPLACE, work.spans, float(work.now))
         return Staged(snapshot, number, made, Built(table.rows, table.columns))
+
+    def audit(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], audits: Sequence[Audit], over: Over
+    ) -> list[Finding]:
+        """An audit fails where the hook raises at it; its finding is then the one row of the table."""
+        with self.opened(), self.world.lock:
+            own = over.staged.get(snapshot.asset)
+            table = (
+                self.world.beside[own.snapshot.location, own.number] if own else self.world.tables[snapshot.location]
+            )
+            for read in {r for audit in audits for r in audit.reads}:
+                if inputs[read].location not in self.world.tables:
+                    raise StatementFailed(f"an audit of {snapshot.asset} reads {read}, which isn't there")
+        return [self._finding(snapshot, audit, table) for audit in audits]
+
+    def _finding(self, snapshot: Snapshot, audit: Audit, table: Table) -> Finding:
+        try:
+            self._hook(Moment.AUDIT, f"{snapshot.asset}:{audit.name}")
+        except BadRows:
+            return Finding(audit, 1, ("value",), ((table.value,),))
+        return Finding(audit, 0)
 
     def contents(self, locations: Collection[str]) -> dict[str, Content]:
         with self.world.lock:

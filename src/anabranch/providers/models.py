@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from anabranch.domain.audit import Audit, Finding
 from anabranch.domain.content import Content
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.journal import Outcome
@@ -39,6 +40,7 @@ from anabranch.ports.provider import (
     Expectation,
     Fault,
     Move,
+    Over,
     Shown,
     Staged,
     Standing,
@@ -48,6 +50,7 @@ from anabranch.ports.provider import (
 )
 from anabranch.ports.rows import RowDiff, RowOptions
 from anabranch.providers import adopting, generations, python_runs
+from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
 from anabranch.providers.making import Maker, put_in
@@ -192,6 +195,17 @@ class ModelsProvider:
         try:
             with self.engine.session() as session:
                 return self._maker(session, snapshot, inputs, work, staged).filler().stage(content)
+        except AnabranchError as error:
+            self._tell(error, snapshot)
+            raise
+
+    def audit(
+        self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], audits: Sequence[Audit], over: Over
+    ) -> list[Finding]:
+        try:
+            with self.engine.session(read_only=True) as session:
+                table = TableAudit(self._maker(session, snapshot, inputs, over.work, over.staged))
+                return [table.run(audit) for audit in audits]
         except AnabranchError as error:
             self._tell(error, snapshot)
             raise

@@ -16,7 +16,6 @@ from anabranch.sql.syntax import Source
 OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _NOT_YET = {
-    "audit": "audits",
     "metric": "metrics",
 }
 
@@ -96,6 +95,9 @@ def take(source: Source, tokens: Sequence[Token]) -> tuple[list[Property] | None
     word = source.text[tokens[0].start : tokens[0].end + 1].lower()
     if word in _NOT_YET:
         message, hint = f"{_NOT_YET[word]} aren't supported yet", "move the file out of models/"
+        raise source.error(SqlSyntaxError, message, tokens[0].start, tokens[0].end + 1, hint)
+    if word == "audit":
+        message, hint = "this is an audit, not a model", "move the file into audits/"
         raise source.error(SqlSyntaxError, message, tokens[0].start, tokens[0].end + 1, hint)
     if word != "model":
         return None, tokens

@@ -1,4 +1,4 @@
-"""A model file: an optional header, then one query, with statements around it."""
+"""A model file: an optional header, one query, with statements around it, and the audits that are defined with it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from sqlglot import Token
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import DATA_SETTINGS, INCREMENTAL, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
+from anabranch.sql.audits.calls import Definition
+from anabranch.sql.audits.parse import is_definition, parse_definitions
 from anabranch.sql.canonical import logic
 from anabranch.sql.guard import check_start, check_tree
 from anabranch.sql.header import take
@@ -21,7 +23,7 @@ from anabranch.sql.properties import Meaning, understand
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
 from anabranch.sql.statements import Around, around
-from anabranch.sql.syntax import Origin, Source, Statement, keep, parse, split, tokenize
+from anabranch.sql.syntax import QUERY_WORDS, Origin, Source, Statement, keep, parse, split, tokenize
 
 
 def parse_model(
@@ -50,10 +52,11 @@ def parse_model(
     if meaning.name and "." not in meaning.name:
         meaning.name = f"{default_schema}.{meaning.name}"
     source = Source(text, dialect, path, meaning.name or asset, origin)
-    statements = split(rest)
+    statements, audits = _parted(source, split(rest), seed=meaning.kind is Kind.SEED)
+    definitions = parse_definitions(source, audits)
     told = around(source, statements, default_schema)
     if meaning.kind is Kind.SEED:
-        return _seed(source, meaning, told)
+        return _seed(source, meaning, told, definitions)
     if told.query is None:
         message = "the header is followed by no query" if found is not None else "the file holds no query"
         raise source.error(ModelError, message, hint="write one SELECT, or delete the file")
@@ -70,10 +73,37 @@ def parse_model(
             ModelError, message, start, end, "drop the index; models that are filled by and by may have one"
         )
     begin = _header_end(tokens, rest) if statements[0] is told.query else statement.start
-    return _model(statement, meaning, default_schema, begin, told)
+    return _model(statement, meaning, default_schema, begin, told, definitions)
 
 
-def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: int, told: Around) -> ParsedModel:
+def _parted(
+    source: Source, statements: Sequence[Sequence[Token]], *, seed: bool
+) -> tuple[list[Sequence[Token]], list[Sequence[Token]]]:
+    """The statements of the model, and those of the audits that follow its query: headers, each with its query."""
+    own: list[Sequence[Token]] = []
+    audits: list[Sequence[Token]] = []
+    follows = seed
+    rest = list(statements)
+    while rest:
+        tokens = rest.pop(0)
+        if follows and is_definition(source, tokens):
+            audits.append(tokens)
+            if rest and not is_definition(source, rest[0]):
+                audits.append(rest.pop(0))
+            continue
+        follows = follows or source.text[tokens[0].start : tokens[0].end + 1].lower() in QUERY_WORDS
+        own.append(tokens)
+    return own, audits
+
+
+def _model(
+    statement: Statement,
+    meaning: Meaning,
+    default_schema: str,
+    begin: int,
+    told: Around,
+    definitions: tuple[Definition, ...] = (),
+) -> ParsedModel:
     source = statement.source
     found = find_reads(statement)
     own = [r for r in found.reads if len(r.parts) > 1 or r.parts[0] not in told.temporary]
@@ -103,6 +133,8 @@ def _model(statement: Statement, meaning: Meaning, default_schema: str, begin: i
         stamp=stamp,
         name_at=meaning.name_at,
         statements=told.statements,
+        audits=meaning.audits,
+        audit_definitions=definitions,
     )
 
 
@@ -146,7 +178,7 @@ def _read(source: Source, name: str, start: int, end: int, bare: bool) -> Read:
     return Read(name, *source.span(start, end), bare)
 
 
-def _seed(source: Source, meaning: Meaning, told: Around) -> ParsedModel:
+def _seed(source: Source, meaning: Meaning, told: Around, definitions: tuple[Definition, ...]) -> ParsedModel:
     if told.query is not None:
         token = told.query[0]
         message, hint = "a seed's rows come from its file, not from a query", "drop the query, or the kind"
@@ -164,4 +196,6 @@ def _seed(source: Source, meaning: Meaning, told: Around) -> ParsedModel:
         enabled=meaning.enabled,
         name_at=meaning.name_at,
         statements=told.statements,
+        audits=meaning.audits,
+        audit_definitions=definitions,
     )

@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.snapshot import Kind
+from anabranch.sql.audits.calls import (
+    Call,
+    Definition,
+    decode_calls,
+    decode_definitions,
+    encode_calls,
+    encode_definitions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,9 @@ class ParsedModel:
     """Line, column and length of the declared name."""
     statements: Statements = field(default_factory=Statements)
     """What runs around the build, and when the view is made."""
+    audits: tuple[Call, ...] = ()
+    audit_definitions: tuple[Definition, ...] = ()
+    """Those that follow the query."""
 
 
 def encode(model: ParsedModel) -> str:
@@ -85,6 +96,8 @@ def encode(model: ParsedModel) -> str:
             model.stamp,
             model.name_at,
             model.statements.encode(),
+            encode_calls(model.audits),
+            encode_definitions(model.audit_definitions),
         ],
         ensure_ascii=False,
         separators=(",", ":"),
@@ -98,7 +111,7 @@ def decode(text: str) -> ParsedModel:
         ValueError: not what :func:`encode` writes.
     """
     try:
-        fields = json.loads(text)
+        *fields, calls, definitions = json.loads(text)
         name, kind, properties, query, logic, reads, columns, template, notes, seed, *rest = fields
         enabled, stamp, name_at, around = rest
         return ParsedModel(
@@ -116,6 +129,8 @@ def decode(text: str) -> ParsedModel:
             stamp=stamp,
             name_at=tuple(name_at),
             statements=Statements.decode(around),
+            audits=decode_calls(calls),
+            audit_definitions=decode_definitions(definitions),
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not a parsed model: {error}") from error

@@ -15,6 +15,8 @@ from anabranch.domain.names import nearest
 from anabranch.domain.signals import PROPERTY as SIGNALS
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import ModelError, SqlSyntaxError
+from anabranch.sql.audits.calls import Call
+from anabranch.sql.audits.parse import parse_calls
 from anabranch.sql.header import Property
 from anabranch.sql.kinds import understand_kind, understand_schedule, wrong
 from anabranch.sql.parsed import SeedFile
@@ -24,10 +26,9 @@ from anabranch.sql.words import word_set
 
 USED = (
     "name", "kind", "description", "owner", "grain", "grains", "tags", "dialect", "enabled", "depends_on", "stamp",
-    "cron", "start", "end", "interval_unit", "partitioned_by", "signals",
+    "cron", "start", "end", "interval_unit", "partitioned_by", "audits", "signals",
 )  # fmt: skip
 NOTED = {
-    "audits": "audits aren't run yet",
     "columns": "types declared in columns (…) aren't enforced",
     "gateway": "gateway isn't used: a project has one warehouse",
     "grants": "grants aren't set: the engine has none",
@@ -60,6 +61,7 @@ class Meaning:
     enabled: bool = True
     stamp: str = ""
     depends_on: list[tuple[str, Sequence[Token]]] = field(default_factory=list)
+    audits: tuple[Call, ...] = ()
 
 
 def understand(found: Sequence[Property], source: Source) -> Meaning:
@@ -136,6 +138,8 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
                 raise wrong(source, each, message, f"write it for {source.dialect}, and drop dialect")
         case "enabled":
             meaning.enabled = each.flag()
+        case "audits":
+            meaning.audits = parse_calls(each)
         case "stamp":
             meaning.stamp = meaning.properties["stamp"] = each.text()
         case "cron" | "start" | "end" | "interval_unit":

@@ -192,3 +192,33 @@ def test_a_note_where_the_environments_name_is_used() -> None:
     found = parse("select @this_env as e")
     assert found.models[0].notes == ("depends on the environment through @this_env",)
     assert found.uses == {("env", "this_env")}
+
+
+def test_audits_keep_their_own_names() -> None:
+    """What stands in an audit is for the audit: its arguments, and the rows that it looks at."""
+    (model,) = parse(
+        "MODEL (name s.m, audits (low(least := @size), not_null(columns := (@customer))));\n"
+        "SET x = '@{customer}';\n"
+        "select @size as n, '@this_model' as me from raw.@customer;\n"
+        "AUDIT (name low, defaults (least = 1), blocking false);\n"
+        "SELECT n FROM @this_model WHERE n < @least AND n > @size;\n"
+        "ANALYZE @this_model;\n"
+        "ON_VIRTUAL_UPDATE_BEGIN; COMMENT ON VIEW @this_model IS '@{customer}'; ON_VIRTUAL_UPDATE_END;\n"
+        "audit (name high); SELECT n FROM @this_model WHERE n > 9"
+    ).models
+    assert model.query == "select 4 as n, '@this_model' as me from raw.acme"
+    assert [(c.name, c.at) for c in model.audits] == [("low", (1, 26, 3)), ("not_null", (1, 47, 8))]
+    low, high = model.audit_definitions
+    assert (low.name, low.blocking, high.name, high.blocking) == ("low", False, "high", True)
+    assert low.pieces == ("SELECT n FROM ", "this_model", " WHERE n < ", "least", " AND n > ", "size", "")
+    assert low.start == (5, 1)
+    assert low.at == (4, 13, 3)
+    assert len(model.statements.before) == len(model.statements.after) == len(model.statements.shown) == 1
+
+
+def test_macros_before_an_audit_still_work_after_it() -> None:
+    (model,) = parse(
+        "@DEF(n, 7); select @n as x from raw.o; AUDIT (name a); SELECT x FROM @this_model; ANALYZE @this_model"
+    ).models
+    assert model.query == "select 7 as x from raw.o"
+    assert [d.name for d in model.audit_definitions] == ["a"]

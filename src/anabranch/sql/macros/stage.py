@@ -204,20 +204,30 @@ def _beside(expander: Expander, text: Mapped, scope: Scope) -> Mapped:
         expander.fixed = fixed
 
 
+def _begins_audit(words: Sequence[Lexeme]) -> bool:
+    return len(words) > 1 and words[0].lower == "audit" and words[1].is_sign("(")
+
+
 def _statements(expander: Expander, body: Mapped, notes: list[str]) -> Mapped:
-    """Definitions are taken in, and what comes out empty is left out."""
+    """Definitions are taken in, and what comes out empty is left out. Audits stay as they are, each a header and a
+    query: their ``@`` names are arguments, and ``@this_model`` is what they look at."""
     scope = Scope()
     kept: list[Mapped] = []
     found = lex(body.text)
     parts = split(found, ";")
+    in_audit = False
     for number, part in enumerate(parts):
         words = significant(part)
         text = body.slice(part[0].start, part[-1].end) if part else Mapped([])
         if words and words[0].kind == "macro" and words[0].lower == "@def":
             scope = _defined(expander, body, words, scope)
             continue
-        beside = bool(words) and words[0].kind == "word" and words[0].lower not in QUERY_WORDS
-        made = _beside(expander, text, scope) if beside else expander.expand(text, scope)
+        begins = _begins_audit(words)
+        if begins or (in_audit and words):
+            made, in_audit = text, begins
+        else:
+            beside = bool(words) and words[0].kind == "word" and words[0].lower not in QUERY_WORDS
+            made = _beside(expander, text, scope) if beside else expander.expand(text, scope)
         if words and not significant(lex(made.text)):
             notes.append(EMPTY_STATEMENT)
             continue
