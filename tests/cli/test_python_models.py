@@ -87,7 +87,7 @@ def test_a_run_computes_with_the_code_that_was_applied(scored, anabranch):
     scored.replace("lib/rates.py", "BASE = 2", "BASE = 3")
     (scored.root / "models/marts/scored.py").unlink()
     scored.run_sql("INSERT INTO raw.orders VALUES (1000, 'france', 1)")
-    assert anabranch("run", "prod", "--ignore-cron", "--model", "marts.scored", "--yes").code == 0
+    assert anabranch("run", "prod", "--ignore-cron", "--select", "marts.scored", "--yes").code == 0
     assert scored.run_sql("SELECT max(score) FROM marts.scored") == [(12.0,)]
 
 

@@ -94,7 +94,7 @@ def test_a_signal_that_fails_leaves_its_model_and_the_others_go_on(daily, anabra
     assert "signal ready of marts.daily failed: ConnectionError: no answer (signals/visits.py:9)" in said.err
     assert "models refreshed" in said.out
     assert anabranch("run", "prod", "--dry-run").code == 1
-    said = anabranch("run", "prod", "--model", "marts.total", "--ignore-cron", "--yes")
+    said = anabranch("run", "prod", "--select", "marts.total", "--ignore-cron", "--yes")
     assert said.code == 0, said.err
 
 
