@@ -328,6 +328,6 @@ def test_a_users_own_table_where_a_model_shall_be(applied, anabranch):
         assert said.code == 1
         assert said.err == snapshot("""\
 ✗ marts.own is a table that Anabranch didn't make, so marts.own can't be shown there
-  next: rename that table or the model
+  next: rename that table or the model, or take it over: anabranch adopt marts.own
 """)
     assert applied.run_sql("SELECT id FROM marts.own") == [(1,)]

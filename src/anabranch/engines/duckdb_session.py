@@ -124,7 +124,7 @@ class DuckDBSession:
             if self._guarded and not self._in_transaction:
                 self._cursor.execute("BEGIN TRANSACTION READ ONLY")
                 self._streaming = True
-            found: ArrowStream = self._cursor.execute(query).to_arrow_reader(rows or ROWS)
+            found: ArrowStream = self._cursor.sql(query).to_arrow_reader(rows or ROWS)
             return found
 
     def _end_stream(self) -> None:
