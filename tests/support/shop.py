@@ -20,6 +20,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -178,6 +179,11 @@ class Shop:
         return Said(process.returncode, out, err)
 
     def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        def begin() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a suite that runs in the background ignores
+            if before is not None:
+                before()
+
         return subprocess.Popen(
             [sys.executable, "-m", "anabranch", *arguments],
             cwd=self.root,
@@ -186,7 +192,7 @@ class Shop:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | WHO | {"HOME": str(self.root)},
-            preexec_fn=before,  # noqa: PLW1509  # no threads here
+            preexec_fn=begin,  # noqa: PLW1509  # no threads here
         )
 
     def plain(self, text: str) -> str:
