@@ -156,15 +156,16 @@ def _slow(shop: Shop) -> subprocess.Popen[str]:
             return process
 
 
-def test_a_long_build_is_interrupted(applied, anabranch):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_long_build_is_interrupted(applied, anabranch, how, code):
     before = [row for row in applied.catalog() if not str(row[1]).startswith("anabranch__")]
     refs = applied.cells("ref/")
     process = _slow(applied)
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     out, err = process.communicate(timeout=60)
     assert time.monotonic() - began < 10
-    assert process.returncode == 130
+    assert process.returncode == code
     assert out == ""
     assert err.splitlines()[-1] == "Interrupted. What was built is kept and reused; nothing else was changed."
     assert "Traceback" not in err

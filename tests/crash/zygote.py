@@ -55,6 +55,10 @@ from anabranch.stores.sqlite import SqliteStore
 FRACTIONS = (0.5, 0.1, 0.9)
 """How far into a statement; only half-way into one that takes less than ``SHORT`` seconds."""
 SHORT = 0.002
+TORN = "computed checksum"
+"""What DuckDB says of a file whose catalog it was writing over, in place, at the instant of the kill: see
+``test_duckdb_writes_its_catalog_in_place``. Such a case is run again; a scenario may have ``MAY_TEAR`` of them."""
+MAY_TEAR = 2
 WRITING_CALLS = frozenset({"put", "swap", "delete"})
 READING = ("select", "describe", "with", "from")
 DATABASE = "shop.duckdb"
@@ -655,9 +659,10 @@ def main(name: str, part: int, of: int, more: int) -> dict[str, Any]:
         }
         sure(lambda: check_end(straight, expected["new"], expected["new_refs"]), log)
         chosen = choose(events, more)
-        failures, ended = [], 0
-        for point in chosen[part::of]:
-            case = top / "case"
+        failures, ended, torn = [], 0, 0
+        waiting = chosen[part::of][::-1]
+        while waiting:
+            point, case = waiting.pop(), top / "case"
             shutil.copytree(prepared, case)
 
             def crash(point: Point = point, case: Path = case) -> int:
@@ -671,7 +676,10 @@ def main(name: str, part: int, of: int, more: int) -> dict[str, Any]:
             if not os.WIFSIGNALED(status) and not (may_end and status == 0 and answer == 0):
                 failures.append(f"{told}: it didn't die, and answered {answer}\n{(top / 'crash.log').read_text()}")
             status, answer = in_child(partial(verify, scenario, case, expected), top / "verify.log")
-            if status:
+            if status and may_end and TORN in str(answer) and torn < MAY_TEAR:
+                torn += 1
+                waiting.append(point)
+            elif status:
                 failures.append(f"{told}: {answer}\n{(top / 'verify.log').read_text()}")
             shutil.rmtree(case)
         return {
@@ -682,6 +690,7 @@ def main(name: str, part: int, of: int, more: int) -> dict[str, Any]:
             "chosen": len(chosen),
             "run": len(chosen[part::of]),
             "ended_before_it_was_killed": ended,
+            "torn": torn,
             "failures": failures,
             "told": [f"{e.kind} {e.what}{' !' if e.writes else ''}" for e in events],
         }

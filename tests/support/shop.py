@@ -180,7 +180,8 @@ class Shop:
 
     def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
         def begin() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a suite that runs in the background ignores
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a suite in the background ignores some
+                signal.signal(number, signal.SIG_DFL)
             if before is not None:
                 before()
 

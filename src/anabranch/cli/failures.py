@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,29 @@ from anabranch.cli import audits
 from anabranch.errors import AnabranchError, AuditFailed, BuildFailed, MergeConflict, MovedOn, ProjectError, Where
 
 DONE, FAILED, USAGE, CONFLICT, INTERRUPTED = 0, 1, 2, 3, 130
+_POLITE = ("SIGTERM", "SIGHUP")
+"""How a supervisor, or a terminal that is closed, asks a process to end."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal asked the process to end; handled like Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def heed_signals() -> None:
+    """Lets the signals that ask a process to end stop it as Ctrl-C does: by default they kill it on the spot, in the
+    midst of what an engine writes. One that is ignored (``nohup``) stays so."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated(number)
+
+    for name in _POLITE:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def exit_code(error: AnabranchError) -> int:
@@ -43,9 +67,10 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         return USAGE
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("\nInterrupted. What was built is kept and reused; nothing else was changed.", err=True)
-        return INTERRUPTED
+        asked = stop.__cause__ if isinstance(stop, click.Abort) else stop
+        return 128 + asked.number if isinstance(asked, Terminated) else INTERRUPTED
     except (BrokenPipeError, SystemExit):  # the latter is how click ends where nobody reads any more
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # whoever read has gone: be quiet about it
         return DONE

@@ -86,7 +86,9 @@ def cli(context: click.Context, folder: str) -> None:
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 failed, 2 usage or project error, 3 conflict or stale plan."""
-    from anabranch.cli.failures import run
+    """Runs the command line and exits: 0 done, 1 failed, 2 usage or project error, 3 conflict or stale plan;
+    130 after Ctrl-C, 143 after SIGTERM."""
+    from anabranch.cli.failures import heed_signals, run
 
+    heed_signals()
     sys.exit(run(cli, sys.argv[1:]))

@@ -186,11 +186,6 @@ def _flag(option: Property, told: Told, source: Source) -> None:
         told.settings[option.key] = "true"
 
 
-def _forward_only(option: Property, told: Told, source: Source) -> None:
-    if option.flag():
-        told.notes.append("forward_only isn't used: a change of code builds the table again")
-
-
 def _materialized(option: Property, told: Told, source: Source) -> None:
     if option.flag():
         told.notes.append("VIEW (materialized) is a plain view here; FULL makes a table")
@@ -216,7 +211,7 @@ _SETTERS: Mapping[str, _Setter] = {
     "invalidate_hard_deletes": _flag,
     "updated_at_as_valid_from": _flag,
     "execution_time_as_valid_from": _flag,
-    "forward_only": _forward_only,
+    "forward_only": _flag,
     "disable_restatement": _flag,
     "materialized": _materialized,
     "path": _path,
