@@ -287,6 +287,7 @@ FRAGMENTS += [" ", "\n", "\r", "\t", "\u00a0", "\u2003", "\x0c"]
 
 @settings(max_examples=1500, deadline=None)
 @example("$$$$\xa0--")
+@example("/*/**/*/a")
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=9).map("".join))
 def test_what_is_taken_for_a_comment_is_one(body: str) -> None:
     """Leaving out what stands between the words changes nothing for DuckDB, unless it counts here as well."""

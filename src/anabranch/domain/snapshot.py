@@ -240,6 +240,11 @@ class Snapshot:
         """The columns that tell its rows apart, where declared."""
         return tuple(k for k in self.properties.get("key", "").split(",") if k)
 
+    @property
+    def is_forward_only(self) -> bool:
+        """Whether a change of code leaves the rows that are there."""
+        return self.properties.get("forward_only") == "true"
+
 
 def encode(snapshot: Snapshot) -> bytes:
     """As stored."""

@@ -68,7 +68,8 @@ class Work:
     partial: bool = False
     """A preview, of a part of what the model should hold."""
     previous: Snapshot | None = None
-    """The version that it takes the place of; what a history carries over comes from there."""
+    """The version that it takes the place of; what a history, or a forward-only change, carries over comes from
+    there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from anabranch.domain.content import Content, Write, after, first
 from anabranch.domain.intervals import Span, Spans, batches, minus, moment, normal, union
 from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
-from anabranch.errors import ModelError
+from anabranch.errors import ModelError, StatementFailed
 from anabranch.ports.engine import Relation, Session, transaction
 from anabranch.ports.provider import Built, Staged, Work
 from anabranch.providers.generations import Record, column_names, fresh, keys_of, name, rest, time_condition, write_of
@@ -64,19 +64,51 @@ class Filler:
         """An empty table (of a history: all of it)."""
         work, snapshot = self.work, self.snapshot
         timed = snapshot.kind in INCREMENTAL
-        content = first((), float(work.now), partial=work.partial, pending=work.spans if timed else ())
-        if not timed:
+        kept = self._kept(record) if timed else None
+        if kept is not None:
+            held, partial = kept.now.held, kept.partial
+            content = first(held, float(work.now), partial=partial, pending=minus(normal(work.spans), held))
+        elif timed:
+            content = first((), float(work.now), partial=work.partial, pending=work.spans)
+        else:
             content = first(work.spans, float(work.now))
         with transaction(self.session):
             self.session.drop([self.place])
             record.write(snapshot.location, content)
             if timed:
                 self._create_empty(self.place)
+                if kept is not None:
+                    self._keep_rows()
             else:
                 self._continue_history(self.place, None)
             if not content.pending:
                 self.after(self.place)
         return content
+
+    def _kept(self, record: Record) -> Content | None:
+        """What is known of the data whose rows are kept, where some are."""
+        previous = self.work.previous
+        if previous is None or self.session.columns(relation(previous.location)) is None:
+            return None
+        found = record.read([previous.location]).get(previous.location)
+        return found if found is not None and not found.pending else None
+
+    def _keep_rows(self) -> None:
+        """Copies them, as far as columns have the same names; new columns are NULL in them."""
+        previous = self.work.previous
+        assert previous is not None
+        there = relation(previous.location)
+        old = {n.lower() for n in column_names(self.session, there)}
+        columns = [n for n in column_names(self.session, self.place) if n.lower() in old]
+        try:
+            rows, table = name(self.session, there), name(self.session, self.place)
+            self.session.execute(writing.add_rows(table, rows, columns))
+        except StatementFailed as error:
+            raise ModelError(
+                f"{self.snapshot.asset} is forward only, and the rows that it keeps don't fit: {error.message}",
+                asset=self.snapshot.asset,
+                hint="give the column another name, or take forward_only out for this change",
+            ) from error
 
     def _create_empty(self, place: Relation) -> None:
         if self.python is not None:

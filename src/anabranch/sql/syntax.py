@@ -36,6 +36,7 @@ MAX_DEPTH = 400
 _STUMBLES = (SqlglotError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
 """What sqlglot raises on some texts, besides its own errors."""
 _STRINGS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*", re.DOTALL)
+_COMMENTS = re.compile(r"--[^\n\r]*|/\*")
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
 _OPENERS = re.compile(r"/\*|'|\"|\$\w*\$")
 
@@ -223,6 +224,17 @@ def _check_gap(source: Source, start: int, end: int) -> None:
     gap = source.text[start:end].lstrip()
     if gap.startswith("{"):
         raise _template(source, source.text.index("{", start))
+    at = start
+    while (found := _COMMENTS.search(source.text, at, end)) is not None:
+        if found[0] != "/*":
+            at = found.end()
+            continue
+        closed = comment_end(source.text, found.start())
+        if closed is None or closed > end:  # sqlglot takes /*/* for one opening; DuckDB for two
+            message = "where this comment ends can't be told for sure"
+            hint = "put a space after its /*, or close each /* in it"
+            raise source.error(SqlSyntaxError, message, found.start(), found.start() + 2, hint)
+        at = closed
 
 
 def _template(source: Source, start: int) -> SqlSyntaxError:
