@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anabranch.linting.values import Choice, Finding, Rule
     from anabranch.ports.engine import Engine
     from anabranch.ports.loader import Loader
+    from anabranch.ports.materialization import Materialization
     from anabranch.ports.signals import Signals
     from anabranch.ports.store import Store
     from anabranch.ports.unit_tests import Bench
@@ -58,6 +59,7 @@ def open_workspace(
         default_schema=found.warehouse.schema,
         suffix=found.suffix,
         workers=found.warehouse.workers,
+        materializations=open_materialization,
     )
     return Workspace(
         state=State(open_store(found)),
@@ -155,6 +157,19 @@ def open_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]
     raise ConfigError(f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint="known here: duckdb")
 
 
+@cache
+def open_materialization(name: str) -> Materialization | None:
+    """A third party's, by the name of its entry point; None where there is none."""
+    from importlib.metadata import entry_points
+
+    from anabranch.ports.materialization import GROUP
+
+    for entry in entry_points(group=GROUP, name=name):
+        found: Materialization = entry.load()
+        return found
+    return None
+
+
 def open_signals(root: Path) -> Signals:
     """The project's own; nothing is read before one is asked."""
     from anabranch.loaders.signal_files import SignalFiles
@@ -175,6 +190,7 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         seeds={n: SeedSettings(s.columns, s.key, s.where) for n, s in found.seeds.items()},
         salt=engine.name,
         variables=found.variables,
+        materializations=open_materialization,
         overrides={str(name): values for name, values in found.overrides.items()},
     )
     return NativeLoader(found.root, native, ParseCache(found.root / FOLDER / "cache.db"))

@@ -23,7 +23,7 @@ from anabranch.domain.ids import CommitId, PlanId, StepId
 from anabranch.domain.intervals import Span, Spans
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
-from anabranch.domain.snapshot import HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
+from anabranch.domain.snapshot import AS_WHOLE, HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.errors import ModelError, NotFound, Refused
 from anabranch.ports.signals import Signals
 
@@ -216,7 +216,7 @@ def due(snapshot: Snapshot, content: Content, now: datetime, *, ignore_cron: boo
 
 def _restated(snapshot: Snapshot, content: Content, span: Span | None, now: datetime) -> Spans | None:
     if snapshot.kind not in INCREMENTAL:
-        return () if snapshot.kind is Kind.FULL else due(snapshot, content, now)
+        return () if snapshot.kind in AS_WHOLE else due(snapshot, content, now)
     if span is None:
         return content.now.held or None
     unit = schedule.read(snapshot.properties).unit

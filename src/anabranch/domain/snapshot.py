@@ -40,6 +40,8 @@ class Kind(StrEnum):
     """The history of a query's rows, told by a column that says when a row changed."""
     SCD_TYPE_2_BY_COLUMN = "scd_type_2_by_column"
     """The history of a query's rows, told by comparing columns."""
+    CUSTOM = "custom"
+    """A table that a third party's materialization makes of the query."""
 
 
 PHYSICAL = frozenset(Kind) - {Kind.EXTERNAL, Kind.EMBEDDED}
@@ -48,7 +50,9 @@ INCREMENTAL = frozenset({Kind.BY_TIME_RANGE, Kind.BY_UNIQUE_KEY, Kind.BY_PARTITI
 """The kinds that are filled by and by."""
 HISTORY = frozenset({Kind.SCD_TYPE_2_BY_TIME, Kind.SCD_TYPE_2_BY_COLUMN})
 """The kinds whose rows can't be had again once they are lost."""
-REFRESHED = INCREMENTAL | HISTORY | {Kind.FULL}
+AS_WHOLE = frozenset({Kind.FULL, Kind.CUSTOM})
+"""The kinds that are computed again as wholes."""
+REFRESHED = INCREMENTAL | HISTORY | AS_WHOLE
 """The kinds whose data moves on."""
 DATA_SETTINGS = frozenset(
     {
@@ -63,6 +67,8 @@ DATA_SETTINGS = frozenset(
         "invalidate_hard_deletes",
         "updated_at_as_valid_from",
         "execution_time_as_valid_from",
+        "materialization",
+        "materialization_properties",
     }
 )
 """Properties that decide the data: they are part of a snapshot's logic."""

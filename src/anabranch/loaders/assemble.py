@@ -31,6 +31,7 @@ from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.audits import Auditing, calls
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
+from anabranch.ports.materialization import GROUP
 from anabranch.sql.columns.link import Linked, link
 from anabranch.sql.columns.values import Analysis, Listing
 from anabranch.sql.parsed import ParsedModel, Read
@@ -296,8 +297,17 @@ class Assembly:
         dialect = PYTHON if path.endswith(".py") else self.settings.dialect
         definition = Definition(model.query, dialect, path, self.rules, model.template, model.statements)
         if dialect == PYTHON:
+            if model.kind is Kind.CUSTOM:
+                hint = "FULL makes a table of what the function gives"
+                raise ModelError("kind CUSTOM takes a query", asset=name, where=Where(self.root / path), hint=hint)
             self.analysed[name] = Analysis(fallback="a function in Python")
             self._add_whole(name, model, read, definition)
+            return
+        if model.kind is Kind.CUSTOM:
+            version = self._materialization_version(name, path, model)
+            self.analysed[name] = Analysis(fallback="made by a third party")
+            logic = Fingerprint(digest(canonical([model.logic, version])))
+            self._add_whole(name, replace(model, logic=logic), read, definition)
             return
         analysis = self.analyses.of(model, {u: self.listings[u] for u in read})
         self.analysed[name] = analysis
@@ -313,6 +323,18 @@ class Assembly:
             linked = self._by_and_by(name, model, linked)
         logic = Fingerprint(digest(canonical([SCHEME, model.kind, model.stamp, analysis.logic])))
         self._keep(name, model.kind, logic, linked, model.properties, definition)
+
+    def _materialization_version(self, name: AssetName, path: str, model: ParsedModel) -> str:
+        wanted = model.properties["materialization"]
+        found = self.settings.materializations(wanted)
+        if found is None:
+            raise ModelError(
+                f"there is no materialization {wanted}",
+                asset=name,
+                where=Where(self.root / path),
+                hint=f"install the package that has it, as an entry point of the group {GROUP}",
+            )
+        return found.version
 
     def _by_and_by(self, name: AssetName, model: ParsedModel, linked: Linked) -> Linked:
         """A table that is filled by and by has other rows than its query; a history has two more columns."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from anabranch.domain.ids import canonical
 from anabranch.domain.names import AssetName
 from anabranch.errors import Where
+from anabranch.ports import materialization
+from anabranch.ports.materialization import Materializations
 from anabranch.sql.macros.values import Value
 
 
@@ -43,6 +45,8 @@ class NativeSettings:
     """For macros; names in lower case."""
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """Other values of ``variables`` in some environments, by the environment's name."""
+    materializations: Materializations = materialization.none
+    """Of models of kind CUSTOM."""
 
     def variables_in(self, environment: str) -> dict[str, Value]:
         """The variables as they are in an environment."""

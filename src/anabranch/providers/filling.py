@@ -39,6 +39,8 @@ class Filler:
     """What runs once a table is filled, in the same transaction."""
     python: PythonRun | None = None
     """Where the rows come from a function: it stands for ``render``."""
+    custom: Callable[[Relation, str, Relation | None], None] | None = None
+    """Makes a table of a query, and of the table as it stands."""
 
     @property
     def place(self) -> Relation:
@@ -172,7 +174,9 @@ class Filler:
     # -- what both do ----------------------------------------------------------------------------------------------
     def _create(self, table: Relation) -> None:
         """With all rows that there are."""
-        if self.python is not None:
+        if self.custom is not None:
+            self.custom(table, self.render(self._any()), self.place)
+        elif self.python is not None:
             self.python.load(table, self._any())
         else:
             self.session.create_table(table, self.render(self._any()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -15,8 +16,9 @@ from anabranch.domain.intervals import Span, moment
 from anabranch.domain.names import PART_LENGTH, AssetName, shorten
 from anabranch.domain.places import VERSION_DIGITS
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, PYTHON, Definition, Kind, SeedSource, Snapshot
-from anabranch.errors import ModelError, StalePlan, StatementFailed, UnknownUpstream, Where
+from anabranch.errors import AnabranchError, ModelError, StalePlan, StatementFailed, UnknownUpstream, Where
 from anabranch.ports.engine import Found, Relation, Session, quoted, transaction
+from anabranch.ports.materialization import GROUP, Making, Materializations
 from anabranch.ports.provider import Staged, Work
 from anabranch.providers.filling import Filler, staged_inputs
 from anabranch.providers.generations import name
@@ -42,6 +44,7 @@ class Maker:
     staged: Mapping[AssetName, Staged]
     reading: OpenSession
     """Opens another session, that only reads."""
+    materializations: Materializations
 
     def make(self) -> tuple[Found | None, int | None, Content | None]:
         """What stands there then, its rows where they were counted, and what it holds where that is recorded."""
@@ -49,7 +52,7 @@ class Maker:
         if self.snapshot.kind in INCREMENTAL | HISTORY:
             content = self.filler().build()
             return self._look(place), self.session.count(place), content
-        several = self.snapshot.kind is Kind.SEED or bool(self.snapshot.definition.statements)
+        several = self.snapshot.kind in (Kind.SEED, Kind.CUSTOM) or bool(self.snapshot.definition.statements)
         try:
             # a seed is looked at again after it was read, and statements run around a query: that isn't one statement
             with transaction(self.session) if several else nullcontext():
@@ -65,7 +68,37 @@ class Maker:
     def filler(self) -> Filler:
         """For a snapshot whose data moves on."""
         python = self._python() if self.snapshot.definition.dialect == PYTHON else None
-        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after, python)
+        custom = self._materialize if self.snapshot.kind is Kind.CUSTOM else None
+        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after, python, custom)
+
+    def _materialize(self, table: Relation, query: str, previous: Relation | None) -> None:
+        """Lets a third party make ``table``."""
+        asset, said = self.snapshot.asset, self.snapshot.properties
+        wanted = said["materialization"]
+        found = self.materializations(wanted)
+        if found is None:
+            raise ModelError(
+                f"there is no materialization {wanted}", asset=asset, hint=f"install the package that has it ({GROUP})"
+            )
+        options: dict[str, str] = json.loads(said.get("materialization_properties", "{}"))
+        making = Making(
+            asset,
+            name(self.session, table),
+            query,
+            name(self.session, previous) if previous is not None else None,
+            options,
+            self.session.execute,
+            lambda text: self.session.query(text).rows,
+            said,
+        )
+        try:
+            found.make(making)
+        except AnabranchError:
+            raise
+        except Exception as error:  # whatever a third party raises
+            raise ModelError(f"materialization {wanted} failed: {error}", asset=asset, hint="correct it") from error
+        if self.session.columns(table) is None:
+            raise ModelError(f"materialization {wanted} didn't make {table}", asset=asset, hint="correct it")
 
     def before(self, place: Relation) -> None:
         """Runs the statements that stand before the query."""
@@ -101,6 +134,11 @@ class Maker:
             rows = self.session.load_csv(place, path, columns)
             self._seed()  # still the same content after it was read
             return rows
+        if self.snapshot.kind is Kind.CUSTOM:
+            self.before(place)
+            self._materialize(place, self.query(None), None)
+            self.after(place)
+            return self.session.count(place)
         if self.snapshot.definition.dialect == PYTHON:
             return self._python().load(place, None)
         query = self.query(None)

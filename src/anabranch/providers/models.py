@@ -30,7 +30,9 @@ from anabranch.errors import (
     WarehouseUnavailable,
     Where,
 )
+from anabranch.ports import materialization
 from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support
+from anabranch.ports.materialization import Materializations
 from anabranch.ports.provider import (
     NO_WORK,
     Answer,
@@ -77,8 +79,10 @@ class ModelsProvider:
         default_schema: str,
         suffix: Suffix = Suffix.SCHEMA,
         workers: int | None = None,
+        materializations: Materializations = materialization.none,
     ) -> None:
         """``root``: the project's folder, where seeds are read from. ``trunk``: the environment without a suffix."""
+        self._materializations = materializations
         self.engine = engine
         self._root = root
         self._trunk = trunk
@@ -173,7 +177,17 @@ class ModelsProvider:
         work: Work,
         staged: Mapping[AssetName, Staged] = MappingProxyType({}),
     ) -> Maker:
-        return Maker(session, snapshot, inputs, work, self._root, self._default_schema, staged, self._reading)
+        return Maker(
+            session,
+            snapshot,
+            inputs,
+            work,
+            self._root,
+            self._default_schema,
+            staged,
+            self._reading,
+            self._materializations,
+        )
 
     def _reading(self) -> AbstractContextManager[Session]:
         return self.engine.session(read_only=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlglot import Token
+from sqlglot import Token, TokenType
 
 from anabranch.domain import schedule
+from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Unit
 from anabranch.domain.names import nearest
 from anabranch.domain.snapshot import Kind
@@ -32,10 +33,10 @@ KINDS = {
     "SCD_TYPE_2": Kind.SCD_TYPE_2_BY_TIME,
     "SCD_TYPE_2_BY_TIME": Kind.SCD_TYPE_2_BY_TIME,
     "SCD_TYPE_2_BY_COLUMN": Kind.SCD_TYPE_2_BY_COLUMN,
+    "CUSTOM": Kind.CUSTOM,
 }
 LATER_KINDS = {
     "MANAGED": "FULL builds the same rows",
-    "CUSTOM": "FULL builds a table from the query",
 }
 """Kinds that SQLMesh knows, and what to do until they are known here."""
 
@@ -61,6 +62,7 @@ OPTIONS: Mapping[Kind, Sequence[str]] = {
     Kind.UNMANAGED: ("insert_overwrite", "forward_only", "disable_restatement"),
     Kind.SCD_TYPE_2_BY_TIME: ("updated_at_name", "updated_at_as_valid_from", *_HISTORY),
     Kind.SCD_TYPE_2_BY_COLUMN: ("columns", "execution_time_as_valid_from", "updated_at_name", *_HISTORY),
+    Kind.CUSTOM: ("materialization", "materialization_properties", "disable_restatement"),
 }
 _REFUSED = {
     "when_matched": "the whole row is replaced here: drop it, or write the merge as a query",
@@ -191,6 +193,22 @@ def _materialized(option: Property, told: Told, source: Source) -> None:
         told.notes.append("VIEW (materialized) is a plain view here; FULL makes a table")
 
 
+def _materialization(option: Property, told: Told, source: Source) -> None:
+    told.settings[option.key] = option.text()
+
+
+def _materialization_properties(option: Property, told: Told, source: Source) -> None:
+    """``(a = 1, b = 'c')``."""
+    found: dict[str, str] = {}
+    for item in option.items():
+        if len(item) < 3 or item[1].token_type is not TokenType.EQ:
+            message = f"{option.key} takes names and values"
+            raise wrong(source, option, message, f"write {option.key} (name = 'value')", item[0])
+        name = Property(source, option.key, option.key_token, item[:1]).name()
+        found[name] = Property(source, option.key, option.key_token, item[2:]).text()
+    told.settings[option.key] = canonical(found).decode()
+
+
 def _path(option: Property, told: Told, source: Source) -> None:
     told.seed = SeedFile(option.text(), {}, *source.span(option.value[0].start, option.value[-1].end + 1))
 
@@ -215,6 +233,8 @@ _SETTERS: Mapping[str, _Setter] = {
     "disable_restatement": _flag,
     "materialized": _materialized,
     "path": _path,
+    "materialization": _materialization,
+    "materialization_properties": _materialization_properties,
 }
 
 
@@ -234,5 +254,7 @@ def _require(word: str, each: Property, told: Told, source: Source) -> None:
     keyed = told.kind in (Kind.BY_UNIQUE_KEY, Kind.SCD_TYPE_2_BY_TIME, Kind.SCD_TYPE_2_BY_COLUMN)
     if keyed and "unique_key" not in told.settings:
         raise wrong(source, each, f"{word} needs a unique_key", f"write kind {word} (unique_key id)")
+    if told.kind is Kind.CUSTOM and "materialization" not in told.settings:
+        raise wrong(source, each, "CUSTOM needs a materialization", f"write kind {word} (materialization 'name')")
     if told.kind is Kind.SCD_TYPE_2_BY_COLUMN and "tracked" not in told.settings:
         raise wrong(source, each, f"{word} needs columns", f"write kind {word} (unique_key id, columns *)")
