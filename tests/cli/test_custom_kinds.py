@@ -4,7 +4,7 @@ import pytest
 
 from anabranch import bootstrap
 
-PLUGIN = '''
+PLUGIN = """
 class Top:
     version = "1"
 
@@ -20,7 +20,7 @@ class Top:
             making.execute(f"ALTER TABLE {making.table} ADD COLUMN before INTEGER DEFAULT {before}")
 
 top = Top()
-'''
+"""
 MODEL = """\
 MODEL (name marts.few, kind CUSTOM (materialization 'top', materialization_properties (rows = 2)), cron '@daily');
 SELECT name, revenue FROM marts.revenue ORDER BY name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ from anabranch.domain.intervals import Span, seconds
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import physical_location
 from anabranch.domain.snapshot import Definition, Input, Kind, Snapshot
-from anabranch.engines.duckdb import DuckDBEngine
-from anabranch.errors import ModelError
+from anabranch.engines.duckdb import DuckDBEngine, DuckDBSession
+from anabranch.errors import ModelError, StatementFailed
+from anabranch.ports.engine import Relation
 from anabranch.ports.provider import Move, Shown, Swap, Work
+from anabranch.providers import generations
 from anabranch.providers.models import ModelsProvider
+from anabranch.sql.macros.moments import moment_sql
 from anabranch.sql.rewrite import template_of
 
 PROD = EnvironmentName("prod")
@@ -105,6 +109,7 @@ BY_TIME = (Kind.BY_TIME_RANGE, "SELECT id, day, v FROM raw.t", {"time_column": "
 KINDS: Mapping[str, tuple[Kind, str, Mapping[str, str]]] = {
     "time": BY_TIME,
     "time in batches": (*BY_TIME[:2], {**BY_TIME[2], "batch_size": "2"}),
+    "time in batches at once": (*BY_TIME[:2], {**BY_TIME[2], "batch_size": "2", "batch_concurrency": "3"}),
     "key": (Kind.BY_UNIQUE_KEY, "SELECT id, max(v) AS v FROM raw.t GROUP BY id", {"unique_key": "id"}),
     "keys": (
         Kind.BY_UNIQUE_KEY,
@@ -222,11 +227,11 @@ def test_a_first_build_that_was_cut_short_is_gone_on_with(rig: Rig, monkeypatch:
 
     original, filled = filling.Filler._fill, []
 
-    def fill(self: Any, record: Any, content: Any, span: Span) -> Any:
-        filled.append(span)
+    def fill(self: Any, record: Any, content: Any, spans: list[Span]) -> Any:
+        filled.extend(spans)
         if len(filled) == 3:
             raise KeyboardInterrupt
-        return original(self, record, content, span)
+        return original(self, record, content, spans)
 
     monkeypatch.setattr(filling.Filler, "_fill", fill)
     with pytest.raises(KeyboardInterrupt):
@@ -290,3 +295,53 @@ def test_a_swap_that_was_made_already_is_passed_over(rig: Rig) -> None:
     before = rig.rows(snapshot)
     rig.swap(snapshot, content)
     assert rig.rows(snapshot) == before
+
+
+AT_ONCE = (*BY_TIME[:2], {**BY_TIME[2], "batch_size": "1", "batch_concurrency": "4"})
+
+
+def test_batches_are_computed_at_the_same_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.sql("INSERT INTO raw.t SELECT range, DATE '2024-01-01' + range::INTEGER, 0 FROM range(10)")
+    kind, query, properties = AT_ONCE
+    snapshot = rig.model(kind, query, **properties)
+    together = threading.Barrier(4, timeout=60)
+    original = DuckDBSession.create_table
+    names: list[str] = []
+
+    def create(self: DuckDBSession, relation: Relation, query: str) -> int:
+        if "__g10000" in relation.name:
+            names.append(relation.name)
+            together.wait()  # broken where they come one by one
+        return original(self, relation, query)
+
+    monkeypatch.setattr(DuckDBSession, "create_table", create)
+    content = rig.build(snapshot, (day(0), day(8)))
+    assert len(names) == 8, "two times four"
+    assert content.now.held == ((day(0), day(8)),)
+    assert {r[0] for r in rig.rows(snapshot)} == set(range(8))
+    rig.refresh(snapshot, (day(6), day(10)))
+    assert {r[0] for r in rig.rows(snapshot)} == set(range(10))
+    assert not [t for t in rig.tables() if "__g10000" in t]
+
+
+def test_one_of_several_batches_fails(rig: Rig) -> None:
+    rig.sql("INSERT INTO raw.t SELECT range, DATE '2024-01-01' + range::INTEGER, 0 FROM range(10)")
+    rows = "SELECT id, day, CASE WHEN id = 5 THEN error('no') ELSE v END AS v FROM raw.t"
+    query = f"{rows} WHERE day BETWEEN {moment_sql('start_date')} AND {moment_sql('end_date')}"
+    kind, _, properties = AT_ONCE
+    snapshot = rig.model(kind, query, **properties)
+    with pytest.raises(StatementFailed, match="no"):
+        rig.build(snapshot, (day(0), day(10)))
+    assert rig.tables() == {snapshot.location.split(".")[1]}, "the first four are kept, parts aren't"
+    assert {r[0] for r in rig.rows(snapshot)} == set(range(4))
+
+
+def test_parts_that_a_killed_process_left_are_swept(rig: Rig) -> None:
+    kind, query, properties = AT_ONCE
+    snapshot = rig.model(kind, query, **properties)
+    rig.build(snapshot, (day(0), day(2)))
+    schema, name = snapshot.location.split(".")
+    left = generations.part(Relation(schema, name), 3)
+    rig.sql(f'CREATE TABLE "{left.schema}"."{left.name}" AS SELECT 1 AS a')
+    rig.provider.discard({snapshot.location: []})
+    assert rig.tables() == {name}

@@ -39,6 +39,7 @@ class Schedule:
     end: int | None = None
     lookback: int = 0
     batch_size: int | None = None
+    batch_concurrency: int = 1
 
     def ticked(self, now: datetime) -> datetime:
         """The last moment at or before ``now`` at which the model was due."""
@@ -70,6 +71,7 @@ def read(properties: Mapping[str, str]) -> Schedule:
         end=int(properties["end"]) if "end" in properties else None,
         lookback=int(properties.get("lookback", 0)),
         batch_size=int(properties["batch_size"]) if "batch_size" in properties else None,
+        batch_concurrency=int(properties.get("batch_concurrency", 1)),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from anabranch.domain import schedule
@@ -14,8 +16,18 @@ from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, StatementFailed
 from anabranch.ports.engine import Relation, Session, transaction
 from anabranch.ports.provider import Built, Staged, Work
-from anabranch.providers.generations import Record, column_names, fresh, keys_of, name, rest, time_condition, write_of
-from anabranch.providers.python_runs import PythonRun
+from anabranch.providers.generations import (
+    Record,
+    column_names,
+    fresh,
+    keys_of,
+    name,
+    part,
+    rest,
+    time_condition,
+    write_of,
+)
+from anabranch.providers.python_runs import OpenSession, PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql import history, writing
 
@@ -39,6 +51,8 @@ class Filler:
     """What runs once a table is filled, in the same transaction."""
     python: PythonRun | None = None
     """Where the rows come from a function: it stands for ``render``."""
+    writing: OpenSession | None = None
+    """Opens another session, where several may compute at the same time."""
     custom: Callable[[Relation, str, Relation | None], None] | None = None
     """Makes a table of a query, and of the table as it stands."""
 
@@ -58,8 +72,8 @@ class Filler:
         begun = record.read([self.snapshot.location]).get(self.snapshot.location) if self.work.resume else None
         if begun is None or not begun.pending or self.session.columns(self.place) is None:
             begun = self._begin(record)
-        for span in self._batches(begun.pending):
-            begun = self._fill(record, begun, span)
+        for spans in self._groups(begun.pending):
+            begun = self._fill(record, begun, spans)
         return begun
 
     def _begin(self, record: Record) -> Content:
@@ -122,15 +136,15 @@ class Filler:
         """All that is to be filled, as one; all time where nothing is said."""
         return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (0, self.work.now)
 
-    def _fill(self, record: Record, content: Content, span: Span) -> Content:
+    def _fill(self, record: Record, content: Content, spans: Sequence[Span]) -> Content:
         table = name(self.session, self.place)
-        held = union(content.now.held, [span])
+        held = union(content.now.held, spans)
         generation = replace(content.now, held=held)
-        filled = replace(content, generations={content.current: generation}, pending=minus(content.pending, [span]))
-        with transaction(self.session):
+        filled = replace(content, generations={content.current: generation}, pending=minus(content.pending, spans))
+        with self._in_parts(spans) as parts, transaction(self.session):
             beside = fresh(self.place, 1)
             self.session.drop([beside, rest(self.place, 1)])
-            self._compute(beside, self.place, [span])
+            self._compute(beside, spans, parts)
             columns = column_names(self.session, self.place)
             for statement in self._merge(table, beside, columns):
                 self.session.execute(statement)
@@ -156,7 +170,8 @@ class Filler:
         number = content.top + 1
         beside = fresh(self.place, number)
         write = write_of(self.snapshot)
-        with transaction(self.session):
+        spans = [] if write is Write.REPLACE else self._batches(self.work.spans)
+        with self._in_parts(spans) as parts, transaction(self.session):
             self.session.drop([beside, rest(self.place, number)])
             self.before(beside)
             if self.snapshot.kind in HISTORY:
@@ -164,7 +179,7 @@ class Filler:
             elif write is Write.REPLACE:
                 self._create(beside)
             else:
-                self._compute(beside, self.place, list(self._batches(self.work.spans)))
+                self._compute(beside, spans, parts)
             self.after(beside)
         rows = self.session.count(beside)
         made = after(content, write, self.work.spans, float(self.work.now), rows)
@@ -181,8 +196,48 @@ class Filler:
         else:
             self.session.create_table(table, self.render(self._any()))
 
-    def _query(self, span: Span) -> str:
-        """For the rows of a span: the model's own, or for what its function gave."""
+    @contextmanager
+    def _in_parts(self, spans: Sequence[Span]) -> Iterator[Mapping[Span, Relation]]:
+        """The rows of each of ``spans``, computed at the same time in sessions of their own if the model says so;
+        nothing where they are computed one by one. Functions, and queries between statements, are."""
+        at_once, writing = self._at_once, self.writing
+        if at_once == 1 or len(spans) < 2 or writing is None:
+            yield {}
+            return
+        parts = {span: part(self.place, number) for number, span in enumerate(spans)}
+
+        def compute(span: Span) -> None:
+            with writing() as session:
+                session.drop([parts[span]])
+                session.create_table(parts[span], self._within(self.render(span), session, span))
+
+        try:
+            with ThreadPoolExecutor(at_once) as pool:
+                try:
+                    list(pool.map(compute, spans))
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+            yield parts
+        finally:
+            self.session.drop(list(parts.values()))
+
+    def _within(self, query: str, session: Session, span: Span) -> str:
+        """Of a model by time, the rows of a span alone."""
+        if self.snapshot.kind is not Kind.BY_TIME_RANGE:
+            return query
+        return writing.rows_in(query, time_condition(session, self.snapshot, self.place, [span]))
+
+    @property
+    def _at_once(self) -> int:
+        """So many batches are computed at the same time."""
+        alone = self.python is not None or bool(self.snapshot.definition.statements)
+        return 1 if alone else schedule.read(self.snapshot.properties).batch_concurrency
+
+    def _query(self, span: Span, parts: Mapping[Span, Relation]) -> str:
+        """For the rows of a span: the model's own, or for what its function gave, or what was computed before."""
+        if span in parts:
+            return f"SELECT * FROM {name(self.session, parts[span])}"
         if self.python is None:
             return self.render(span)
         self.session.drop([self._given])
@@ -194,16 +249,16 @@ class Filler:
         """Where the rows of a function stand while they are sorted in."""
         return rest(self.place, 0)
 
-    def _compute(self, beside: Relation, place: Relation, spans: Sequence[Span]) -> None:
+    def _compute(self, beside: Relation, spans: Sequence[Span], parts: Mapping[Span, Relation]) -> None:
         """Makes ``beside`` with the rows of ``spans``; rows by key with their marks."""
         kind = self.snapshot.kind
         if not spans:  # nothing is due, or ready
             mark = f", true AS {writing.column_list([writing.MARK])}" if write_of(self.snapshot) is Write.KEYS else ""
-            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, place)} LIMIT 0")
+            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, self.place)} LIMIT 0")
         for at, span in enumerate(spans):
-            query = self._query(span)
-            if kind is Kind.BY_TIME_RANGE:
-                query = writing.rows_in(query, time_condition(self.session, self.snapshot, place, [span]))
+            query = self._query(span, parts)
+            if span not in parts:
+                query = self._within(query, self.session, span)
             if write_of(self.snapshot) is Write.KEYS:
                 query = f"SELECT *, true AS {writing.column_list([writing.MARK])} FROM (\n{query}\n) AS anabranch_rows"
             if not at:
@@ -267,6 +322,12 @@ class Filler:
                     asset=self.snapshot.asset,
                     hint=f"its columns are {', '.join(sorted(there - {writing.MARK}))}",
                 )
+
+    def _groups(self, spans: Spans) -> Iterator[Sequence[Span]]:
+        """Batches that are computed at the same time, and kept at once."""
+        found = self._batches(spans)
+        for at in range(0, len(found), self._at_once):
+            yield found[at : at + self._at_once]
 
     def _batches(self, spans: Spans) -> list[Span]:
         said = schedule.read(self.snapshot.properties)

@@ -15,6 +15,9 @@ from anabranch.providers.standing import relation
 from anabranch.sql import writing
 
 RECORD = Relation(OWN_PREFIX, "contents")
+_PARTS = 1_000_000
+"""Added to the numbers of parts, so that no generation has such a number."""
+_END = len("__g") + 8
 WRITES = {
     Kind.BY_TIME_RANGE: Write.SPANS,
     Kind.BY_UNIQUE_KEY: Write.KEYS,
@@ -39,6 +42,11 @@ def fresh(place: Relation, number: int) -> Relation:
     return _beside(place, f"__g{number}")
 
 
+def part(place: Relation, number: int) -> Relation:
+    """Where the rows of one of several batches wait that are computed at the same time."""
+    return fresh(place, _PARTS + number)
+
+
 def rest(place: Relation, number: int) -> Relation:
     """Where a write keeps what it replaced."""
     return _beside(place, f"__u{number}")
@@ -51,7 +59,7 @@ def is_beside(location: str) -> bool:
 
 
 def _beside(place: Relation, end: str) -> Relation:
-    return Relation(place.schema, shorten(place.name, PART_LENGTH - len(end)) + end, place.catalog)
+    return Relation(place.schema, shorten(place.name, PART_LENGTH - _END) + end, place.catalog)
 
 
 def keys_of(snapshot: Snapshot) -> list[str]:

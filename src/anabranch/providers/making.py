@@ -44,6 +44,8 @@ class Maker:
     staged: Mapping[AssetName, Staged]
     reading: OpenSession
     """Opens another session, that only reads."""
+    writing: OpenSession | None
+    """Opens another that writes, where several may at the same time."""
     materializations: Materializations
 
     def make(self) -> tuple[Found | None, int | None, Content | None]:
@@ -69,7 +71,9 @@ class Maker:
         """For a snapshot whose data moves on."""
         python = self._python() if self.snapshot.definition.dialect == PYTHON else None
         custom = self._materialize if self.snapshot.kind is Kind.CUSTOM else None
-        return Filler(self.session, self.snapshot, self.query, self.work, self.before, self.after, python, custom)
+        return Filler(
+            self.session, self.snapshot, self.query, self.work, self.before, self.after, python, self.writing, custom
+        )
 
     def _materialize(self, table: Relation, query: str, previous: Relation | None) -> None:
         """Lets a third party make ``table``."""

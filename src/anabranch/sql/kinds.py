@@ -226,6 +226,7 @@ _SETTERS: Mapping[str, _Setter] = {
     "updated_at_name": _name,
     "lookback": _number,
     "batch_size": _number,
+    "batch_concurrency": _number,
     "invalidate_hard_deletes": _flag,
     "updated_at_as_valid_from": _flag,
     "execution_time_as_valid_from": _flag,
