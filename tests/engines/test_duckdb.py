@@ -20,7 +20,8 @@ import pytest
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.ports.engine import Relation
-from anabranch.testing.engine_suite import SMALL, EngineSuite, OpenEngine, at, rows
+from anabranch.testing.engine_helpers import SMALL, OpenEngine, at, rows
+from anabranch.testing.engine_suite import EngineSuite
 
 SLOW = "SELECT a.range AS a, hash(a.range + b.range) AS b FROM range(1000000) AS a, range(1000000) AS b"
 NOBODY = 65534
