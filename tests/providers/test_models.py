@@ -25,13 +25,14 @@ from anabranch.ports.engine import Relation, Session, quoted
 from anabranch.ports.provider import Built, Expectation, Fault, Move
 from anabranch.providers.models import ModelsProvider
 from anabranch.providers.standing import relation
-from anabranch.testing.provider_suite import FEATURE, SOURCE, A, B, ProviderSuite, Rig, build, show, shown_by, state
+from anabranch.testing.provider_helpers import FEATURE, SOURCE, A, B, Rig, build, show, shown_by, state
+from anabranch.testing.provider_suite import ProviderSuite
 
 PROD = EnvironmentName("prod")
 
 
 class ModelsRig:
-    """See :class:`anabranch.testing.provider_suite.Rig`. All its providers share one engine, as a file has one in a
+    """See :class:`anabranch.testing.provider_helpers.Rig`. All its providers share one engine, as a file has one in a
     process."""
 
     trunk = PROD
