@@ -28,11 +28,6 @@ MODELS = {
 }
 
 
-@pytest.fixture
-def site() -> Site:
-    return Site()
-
-
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builds, "POLL", (0.001, 0.01))

@@ -21,11 +21,6 @@ CHANGED = {**MODELS, "s.z": Model("2"), "s.new": Model()}
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
-
-
-@pytest.fixture
 def ann(site: Site) -> Process:
     process = site.process(MODELS)
     process.apply(PROD)

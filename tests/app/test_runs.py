@@ -34,11 +34,6 @@ CHANGED = {**MODELS, "s.b": Model("2", reads=("s.e",))}
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
-
-
-@pytest.fixture
 def ann(site: Site) -> Process:
     process = site.process(MODELS)
     process.apply(PROD)
