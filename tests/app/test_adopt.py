@@ -16,6 +16,7 @@ from anabranch.domain.places import adopted_location, is_adopted
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import AnabranchError, NotFound, Refused, StalePlan
+from anabranch.ports.provider import Refreshes
 from anabranch.ports.store import Store
 from anabranch.stores.memory import MemoryStore
 
@@ -72,7 +73,8 @@ def test_what_is_adopted_is_recorded_as_built(site: Site, ann: Process):
         )
         assert (cell.stage, cell.built and cell.built.rows) == (Stage.BUILT, 1)
     location = ann.w.assets(PROD)[B].location
-    assert ann.w.state.contents([location]) == site.process().w.tables.contents([location])  # type: ignore[attr-defined]
+    tables = cast(Refreshes, site.process().w.tables)
+    assert ann.w.state.contents([location]) == tables.contents([location])
 
 
 def test_undo_gives_the_tables_back(site: Site, ann: Process):
