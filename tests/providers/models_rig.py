@@ -13,9 +13,10 @@ from anabranch.domain.places import Suffix, physical_location
 from anabranch.domain.snapshot import Definition, Input, Kind, SeedSource, Snapshot
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import AnabranchError
-from anabranch.ports.engine import Relation, Session, quoted
+from anabranch.ports.engine import Relation
 from anabranch.providers.models import ModelsProvider
 from anabranch.providers.standing import relation
+from anabranch.testing.engine_helpers import text
 
 PROD = EnvironmentName("prod")
 
@@ -104,7 +105,7 @@ class ModelsRig:
             for asset in assets:
                 place = self.place(environment, asset)
                 if session.describe(place) is not None:
-                    found[asset] = session.query(f"SELECT * FROM {name(session, place)}").rows
+                    found[asset] = session.query(f"SELECT * FROM {text(session, place)}").rows
             session.rollback()
             return found
 
@@ -114,7 +115,7 @@ class ModelsRig:
 
     def alter(self, location: str) -> None:
         with self.engine.session() as session:
-            place = name(session, relation(location))
+            place = text(session, relation(location))
             if self.kind is Kind.VIEW:
                 session.execute(f"CREATE OR REPLACE VIEW {place} AS SELECT 'by hand' AS content, 1 AS more")
             else:
@@ -122,7 +123,7 @@ class ModelsRig:
 
     def unpoint(self, environment: EnvironmentName, asset: AssetName) -> None:
         with self.engine.session() as session:
-            session.execute(f"DROP VIEW {name(session, self.place(environment, asset))}")
+            session.execute(f"DROP VIEW {text(session, self.place(environment, asset))}")
 
     def repoint(self, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot) -> None:
         with self.engine.session() as session:
@@ -143,11 +144,6 @@ class ModelsRig:
     def schemas(self) -> set[str]:
         with self.engine.session(read_only=True) as session:
             return set(session.schemas())
-
-
-def name(session: Session, address: Relation) -> str:
-    full = session.qualify(address)
-    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
 
 
 def refused(call: object, *arguments: object) -> AnabranchError:
