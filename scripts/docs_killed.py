@@ -17,5 +17,5 @@ def _die(prepared: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-setattr(models._Prepared, "commit", _die)  # noqa: B010 - for a moment, and only here
+setattr(models._Prepared, "commit", _die)  # noqa: B010  # for a moment, and only here
 main()

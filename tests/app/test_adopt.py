@@ -1,42 +1,24 @@
 """Tables that somebody else made come under management, and go back; their readers never notice."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
-from tests.support.project import SOURCE, Model, Models
-from tests.support.proxies import Crash, Disk, Doom, ProxyProvider, ProxyStore, VolatileStore
+from tests.app.adopting import ADOPTED_ONLY, MODELS, REST, A, B, by_name, foreign, is_free, promised
+from tests.support.project import Model
+from tests.support.proxies import ProxyStore
 from tests.support.site import FEATURE, PROD, Process, Site, expected
 
-from anabranch.app.state import ADOPTED, CONTENT, OPEN, PHYSICAL, Physical, Stage
+from anabranch.app.state import ADOPTED, OPEN, PHYSICAL, Physical, Stage
 from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import adopted_location, is_adopted
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import AnabranchError, NotFound, Refused, StalePlan
+from anabranch.ports.provider import Refreshes
 from anabranch.ports.store import Store
 from anabranch.stores.memory import MemoryStore
-
-A, B = AssetName("s.a"), AssetName("s.b")
-MODELS = {
-    "raw.u": SOURCE,
-    "s.a": Model(reads=("raw.u",)),
-    "s.e": Model(kind=Kind.EMBEDDED, reads=("s.a",)),
-    "s.b": Model(reads=("s.e",), kind=Kind.BY_UNIQUE_KEY),
-    "s.z": Model(),
-}
-REST = {"raw.u": SOURCE, "s.z": Model()}
-ADOPTED_ONLY = {n: MODELS[n] for n in ("raw.u", "s.a", "s.e", "s.b")}
-
-
-def foreign(site: Site, *assets: AssetName) -> None:
-    """Tables of another tool, with the rows that the models would give."""
-    values = expected(MODELS)
-    for asset in assets:
-        site.world.load(asset, values[asset])
-        site.world.take(PROD, asset)
 
 
 @pytest.fixture
@@ -49,26 +31,6 @@ def site() -> Site:
 @pytest.fixture
 def ann(site: Site) -> Process:
     return site.process(MODELS)
-
-
-def by_name(site: Site) -> dict[AssetName, str | None]:
-    """What readers find under the names of the two tables, whoever manages them."""
-    shown = site.shown(PROD)
-    tables = site.world.tables
-    return {a: shown[a] if a in shown else tables[a].value if a in tables else None for a in (A, B)}
-
-
-def promised() -> dict[AssetName, str]:
-    values = expected(MODELS)
-    return {a: values[a] for a in (A, B)}
-
-
-def is_free(site: Site) -> bool:
-    """Whether the tables stand under their own names, and nothing is known of them."""
-    cells = list(site.store.scan(ADOPTED))
-    for prefix in (PHYSICAL, CONTENT):
-        cells += [k for k in site.store.scan(prefix) if is_adopted(k.removeprefix(prefix))]
-    return {A, B} <= site.world.tables.keys() and not cells and (PROD, A) in site.world.foreign
 
 
 def test_apply_refuses_what_adopt_takes_over(site: Site, ann: Process):
@@ -111,7 +73,8 @@ def test_what_is_adopted_is_recorded_as_built(site: Site, ann: Process):
         )
         assert (cell.stage, cell.built and cell.built.rows) == (Stage.BUILT, 1)
     location = ann.w.assets(PROD)[B].location
-    assert ann.w.state.contents([location]) == site.process().w.tables.contents([location])  # type: ignore[attr-defined]
+    tables = cast(Refreshes, site.process().w.tables)
+    assert ann.w.state.contents([location]) == tables.contents([location])
 
 
 def test_undo_gives_the_tables_back(site: Site, ann: Process):
@@ -253,7 +216,7 @@ def test_a_table_by_hand_dropped_is_built_again(site: Site, ann: Process):
     site.check()
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------
+# --- what is refused
 
 
 def refused(ann: Process, *names: str) -> AnabranchError:
@@ -333,7 +296,7 @@ def test_two_views_upward_are_told_apart(site: Site):
     assert applied.report.built == ("s.v",)
 
 
-# -- others at the same time -------------------------------------------------------------------------------------------
+# --- others at the same time
 
 
 def test_two_at_once(site: Site):
@@ -365,142 +328,4 @@ def test_an_undo_after_somebody_elses_change_is_stale(site: Site, ann: Process):
     with pytest.raises(StalePlan):
         ann.w.apply(plan)
     assert by_name(site) == promised()
-    site.check()
-
-
-# -- crashes -----------------------------------------------------------------------------------------------------------
-
-
-class Command(NamedTuple):
-    """``prepare`` comes before; ``done`` says by the readers' tree whether ``run`` is done."""
-
-    prepare: Callable[[Site], object]
-    run: Callable[[Process], object]
-    before: Models
-    after: Models
-    models: Models = MODELS
-
-
-def existing(site: Site) -> None:
-    site.process(REST).apply(PROD)
-
-
-def adopted(site: Site) -> None:
-    existing(site)
-    site.process(MODELS).adopt("s.a", "s.b")
-
-
-COMMANDS = {
-    "adopt, the first": Command(lambda s: None, lambda p: p.adopt("s.*"), {}, ADOPTED_ONLY),
-    "adopt": Command(existing, lambda p: p.adopt("s.a", "s.b"), REST, MODELS),
-    "undo an adoption": Command(adopted, lambda p: p.undo(), MODELS, REST),
-}
-
-
-def crash(command: Command, at: int, *, power: bool = False) -> tuple[Site, Doom]:
-    site = Site()
-    foreign(site, A, B)
-    site.load(MODELS)
-    command.prepare(site)
-    doom, disk = Doom(at), Disk(site.store)
-
-    def wrap(store: Store) -> Store:
-        inner = cast(MemoryStore, store)
-        return cast(Store, VolatileStore(inner, doom, disk) if power else ProxyStore(inner, doom))
-
-    providers = {"memory": ProxyProvider(site.world, doom)}
-    process = site.process(command.models, author="doomed", wrap=wrap, providers=providers)
-    try:
-        command.run(process)
-    except Crash:
-        assert doom.is_dead
-    if power:
-        disk.fail()
-    site.kill(process)
-    return site, doom
-
-
-@pytest.mark.parametrize("power", [False, True])
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_crash_at_every_call(name: str, power: bool):
-    command = COMMANDS[name]
-    at, forward = 0, set[bool]()
-    while True:
-        at += 1
-        site, doom = crash(command, at, power=power)
-        assert by_name(site) == promised()
-        assert site.shown(PROD) in (expected(command.before), expected(command.after))
-        process = site.process(command.models)
-        process.w.heal()
-        assert by_name(site) == promised()
-        is_done = site.shown(PROD) == expected(command.after)
-        forward.add(is_done)
-        if not is_done:
-            assert site.shown(PROD) == expected(command.before)
-            command.run(process)
-        assert by_name(site) == promised()
-        assert site.shown(PROD) == expected(command.after)
-        site.check()
-        assert process.w.inspect(process.w.state.require(PROD)).drifts == ()
-        site.process(retention=timedelta()).gc()
-        site.check_nothing_is_left()
-        assert by_name(site) == promised()
-        if "undo" in name:
-            assert is_free(site)
-        if not doom.is_dead:
-            break
-    assert len(doom.calls) > 10
-    assert forward == {True, False}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_an_interrupted_one_is_resumed_or_abandoned(name: str):
-    command = COMMANDS[name]
-    at, ways = 0, set[tuple[str, bool]]()
-    while True:
-        at += 1
-        for way in ("resume", "abandon"):
-            site, doom = crash(command, at)
-            process = site.process({})
-            if not process.w.interrupted():
-                continue
-            found = process.w.find_open(None)
-            if way == "resume":
-                went = process.w.resume(found) is None
-                assert site.shown(PROD) == expected(command.after)
-            else:
-                went = process.w.abandon(found)
-                assert site.shown(PROD) == expected(command.after if went else command.before)
-            ways.add((way, went))
-            assert by_name(site) == promised()
-            site.check()
-        if not doom.is_dead:
-            break
-    assert ways == {(way, went) for way in ("resume", "abandon") for went in (True, False)}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_commit_that_fails_changes_nothing(name: str):
-    command = COMMANDS[name]
-    site = Site()
-    foreign(site, A, B)
-    site.load(MODELS)
-    command.prepare(site)
-    cells = {k: v for k, v in site.store.scan("").items() if k.startswith((ADOPTED, CONTENT, PHYSICAL, "ref/"))}
-
-    failed = list[str]()
-
-    def fail(moment: str, name: str) -> None:
-        if moment == "commit" and not failed:
-            failed.append(name)
-            raise Refused("no")
-
-    process = site.process(command.models, hook=fail)
-    with pytest.raises(Refused, match="no"):
-        command.run(process)
-    now = {k: v for k, v in site.store.scan("").items() if k.startswith((ADOPTED, CONTENT, PHYSICAL, "ref/"))}
-    assert now == cells
-    assert by_name(site) == promised()
-    command.run(site.process(command.models))
-    assert site.shown(PROD) == expected(command.after)
     site.check()

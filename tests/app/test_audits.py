@@ -67,11 +67,6 @@ class Log:
         return sorted(d.removeprefix("audit ") for d in self.done if d.startswith("audit "))
 
 
-@pytest.fixture
-def site() -> Site:
-    return Site()
-
-
 def process(
     site: Site,
     audits: Mapping[str, tuple[Audit, ...]],

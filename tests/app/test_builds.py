@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.support.gates import PATIENCE, Gate, behind, failing, until
@@ -26,11 +27,6 @@ MODELS = {
     "s.c": Model(reads=("s.b",)),
     "s.z": Model(),
 }
-
-
-@pytest.fixture
-def site() -> Site:
-    return Site()
 
 
 @pytest.fixture(autouse=True)
@@ -178,9 +174,9 @@ def test_whoever_waits_takes_over_where_the_other_dies(site: Site):
         gate, counted = Gate("s.b"), Gate()
         models = {**MODELS, "s.b": Model(str(left_whole), reads=("s.a",))}
         first, second = site.process(models, hook=gate), site.process(models, hook=counted)
-        bobs = behind(lambda p=first: p.apply(FEATURE))  # type: ignore[misc]
+        bobs = behind(partial(first.apply, FEATURE))
         assert gate.began.wait(PATIENCE)
-        cems = behind(lambda p=second: p.apply(OTHER))  # type: ignore[misc]
+        cems = behind(partial(second.apply, OTHER))
         time.sleep(0.05)
         assert not cems.done()
         snapshot = snapshots(models)[AssetName("s.b")]

@@ -1,6 +1,7 @@
 """What gc deletes, and what it never deletes."""
 
 import time
+from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
@@ -18,11 +19,6 @@ from anabranch.providers.memory import MemoryProvider, Moment
 
 MODELS = {"raw.u": SOURCE, "s.a": Model(reads=("raw.u",)), "s.b": Model(reads=("s.a",)), "s.z": Model()}
 CHANGED = {**MODELS, "s.z": Model("2"), "s.new": Model()}
-
-
-@pytest.fixture
-def site() -> Site:
-    return Site()
 
 
 @pytest.fixture
@@ -203,7 +199,7 @@ def test_whoever_wants_what_is_being_dropped_waits_and_builds_it_again(site: Sit
     bob = site.process(CHANGED)
     bob.apply(FEATURE)
     bob.drop(FEATURE)
-    running: list[object] = []
+    running: list[Future[object]] = []
 
     def hook(moment: Moment, name: str) -> None:
         if moment is Moment.DROP and not running:
@@ -212,7 +208,7 @@ def test_whoever_wants_what_is_being_dropped_waits_and_builds_it_again(site: Sit
 
     collector = site.process(retention=timedelta(), providers={"memory": MemoryProvider(site.world, hook=hook)})
     assert len(collector.gc()) == 2
-    running[0].result(10)  # type: ignore[attr-defined]
+    running[0].result(10)
     assert site.shown(FEATURE) == expected(CHANGED)
     site.check_nothing_is_left()
 
@@ -241,7 +237,7 @@ def test_a_janitor_that_takes_long_shows_signs_of_life(site: Site, ann: Process)
     site.world.pointers.clear()
     ann.apply(FEATURE)
     ann.drop(FEATURE)
-    running: list[object] = []
+    running: list[Future[object]] = []
     bob = site.process(CHANGED, lifetime=lifetime)
 
     def hook(moment: Moment, name: str) -> None:
@@ -255,7 +251,7 @@ def test_a_janitor_that_takes_long_shows_signs_of_life(site: Site, ann: Process)
         retention=timedelta(), lifetime=lifetime, providers={"memory": MemoryProvider(site.world, hook=hook)}
     )
     assert collector.gc()
-    running[0].result(10)  # type: ignore[attr-defined]
+    running[0].result(10)
     site.check()
 
 

@@ -1,7 +1,8 @@
 """A crash at any instant loses nothing: at every call of every command the process dies, and the next one goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import count
 from typing import NamedTuple, cast
 
 import pytest
@@ -118,9 +119,8 @@ def check_whole(site: Site, command: Command) -> None:
     assert site.world.pointers.keys() <= now.keys()
 
 
-def go_on(site: Site, command: Command, make: Callable[[], Process]) -> None:
+def go_on(site: Site, command: Command, process: Process) -> None:
     """The next command ends what was under way; then it is as planned, and nothing is left."""
-    process = make()
     process.w.heal()
     assert site.store.scan(OPEN) == {}
     now = shown(site)
@@ -155,20 +155,25 @@ def crash(site: Site, command: Command, at: int) -> Doom:
     return doom
 
 
+def crashes(command: Command) -> Iterator[tuple[Site, Doom]]:
+    """What is left where the process dies at its first call, at its second, and so on; at last where it doesn't die."""
+    for at in count(1):
+        site = Site()
+        doom = crash(site, command, at)
+        yield site, doom
+        if not doom.is_dead:
+            return
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_crash_at_every_call(name: str):
     command = COMMANDS[name]
     at, calls = 0, list[str]()
-    while True:
-        at += 1
-        site = Site()
-        doom = crash(site, command, at)
+    for site, doom in crashes(command):
+        at, calls = at + 1, doom.calls
         check_whole(site, command)
-        go_on(site, command, lambda s=site: s.process(command.models, retention=command.retention))  # type: ignore[misc]
+        go_on(site, command, site.process(command.models, retention=command.retention))
         check_nothing_is_left(site)
-        if not doom.is_dead:
-            calls = doom.calls
-            break
     assert len(calls) > 10
     assert at == len(calls) + 1
 
@@ -194,7 +199,7 @@ def test_a_power_failure_at_every_call(name: str, again: bool):
         site.kill(process)
         check_whole(site, command)
         if again:
-            go_on(site, command, lambda s=site: s.process(command.models, retention=command.retention))  # type: ignore[misc]
+            go_on(site, command, site.process(command.models, retention=command.retention))
         check_nothing_is_left(site)
         if not doom.is_dead:
             break
@@ -223,13 +228,13 @@ def test_a_crash_while_ending_what_a_crash_left(name: str):
             again = Doom(second)
             process = doomed(site, command, again)
             try:
-                go_on(site, command, lambda p=process: p)  # type: ignore[misc]
+                go_on(site, command, process)
             except Crash:
                 site.kill(process)
             check_whole(site, command)
             if not again.is_dead:
                 break
-            go_on(site, command, lambda s=site: s.process(command.models))  # type: ignore[misc]
+            go_on(site, command, site.process(command.models))
             check_nothing_is_left(site)
 
 
@@ -288,11 +293,8 @@ def test_an_expired_environment_that_is_being_dropped():
 @pytest.mark.parametrize("name", ["apply", "apply in a new environment", "promote", "undo", "drop"])
 def test_an_interrupted_plan_is_resumed(name: str):
     command = COMMANDS[name]
-    at, resumed = 0, set[bool]()
-    while True:
-        at += 1
-        site = Site()
-        doom = crash(site, command, at)
+    resumed = set[bool]()
+    for site, _ in crashes(command):
         process = site.process({})
         if process.w.interrupted():
             found = process.w.find_open(None)
@@ -300,25 +302,18 @@ def test_an_interrupted_plan_is_resumed(name: str):
             resumed.add(process.w.resume(found) is None)
             assert shown(site) == promised(command.after)
             site.check()
-        if not doom.is_dead:
-            break
     assert resumed == {True, False}
 
 
 @pytest.mark.parametrize("name", ["apply", "promote", "drop"])
 def test_an_interrupted_plan_is_abandoned(name: str):
     command = COMMANDS[name]
-    at, forward = 0, set[bool]()
-    while True:
-        at += 1
-        site = Site()
-        doom = crash(site, command, at)
+    forward = set[bool]()
+    for site, _ in crashes(command):
         process = site.process({})
         if process.w.interrupted():
             went_forward = process.w.abandon(process.w.find_open(None))
             forward.add(went_forward)
             assert shown(site) == promised(command.after if went_forward else command.before)
             check_nothing_is_left(site)
-        if not doom.is_dead:
-            break
     assert forward == {True, False}

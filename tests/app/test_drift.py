@@ -19,11 +19,6 @@ LOCATIONS = {a: s.location for a, s in snapshots(MODELS).items()}
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
-
-
-@pytest.fixture
 def ann(site: Site) -> Process:
     process = site.process(MODELS)
     process.apply(PROD)

@@ -23,7 +23,7 @@ from anabranch.domain.commit import Action, history
 from anabranch.domain.ids import CommitId, SnapshotId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Kind
-from anabranch.errors import MergeConflict, MovedOn, NotFound, Refused
+from anabranch.errors import AnabranchError, MergeConflict, MovedOn, NotFound, Refused
 from anabranch.ports.store import Store
 from anabranch.stores.memory import MemoryStore
 
@@ -53,7 +53,7 @@ class Run:
     seed: int
     site: Site = field(default_factory=Site)
     done: list[Applied] = field(default_factory=list)
-    lost: list[Exception] = field(default_factory=list)
+    lost: list[AnabranchError] = field(default_factory=list)
     dropped: set[EnvironmentName] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -181,7 +181,7 @@ class Run:
         self.check_nothing_was_lost()
         for error in self.lost:
             assert str(error)
-            assert error.hint  # type: ignore[attr-defined]
+            assert error.hint
             if isinstance(error, MergeConflict):
                 assert error.conflicts
             elif isinstance(error, MovedOn):

@@ -26,11 +26,6 @@ CHANGED = {**MODELS, "s.b": Model("2", reads=("s.e",)), "s.new": Model(reads=("s
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
-
-
-@pytest.fixture
 def ann(site: Site) -> Process:
     """She has applied prod."""
     process = site.process(MODELS)

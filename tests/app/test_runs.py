@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from tests.support.gates import Gate, behind
@@ -20,7 +22,9 @@ from anabranch.domain.plan import Verb
 from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import BuildFailed, Refused, SelectionError, StatementFailed
+from anabranch.ports.store import Store
 from anabranch.providers.memory import Moment
+from anabranch.stores.memory import MemoryStore
 
 MODELS = {
     "raw.u": SOURCE,
@@ -34,11 +38,6 @@ CHANGED = {**MODELS, "s.b": Model("2", reads=("s.e",))}
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
-
-
-@pytest.fixture
 def ann(site: Site) -> Process:
     process = site.process(MODELS)
     process.apply(PROD)
@@ -46,8 +45,13 @@ def ann(site: Site) -> Process:
     return process
 
 
-def run(process: Process, name: str = PROD, **more: object) -> None:
-    process.run(lambda w: w.plan_run(PROD if name == PROD else FEATURE, **more))  # type: ignore[arg-type]
+def run(process: Process, name: str = PROD, **more: Any) -> None:
+    process.run(lambda w: w.plan_run(PROD if name == PROD else FEATURE, **more))
+
+
+def dying(store: Store, doom: Doom) -> Store:
+    """One whose every call may be the last."""
+    return cast(Store, ProxyStore(cast(MemoryStore, store), doom))
 
 
 def moved(site: Site, before: dict[AssetName, str | None], name: str = PROD) -> set[str]:
@@ -235,7 +239,7 @@ def test_a_crash_at_every_call(name: str):
         doomed = site.process(
             MODELS,
             author="doomed",
-            wrap=lambda store, doom=doom: ProxyStore(store, doom),  # type: ignore[misc]
+            wrap=partial(dying, doom=doom),
             providers={"memory": ProxyProvider(site.world, doom)},
         )
         try:

@@ -22,11 +22,6 @@ from anabranch.stores.memory import MemoryStore
 MODELS = {"raw.u": SOURCE, "s.a": Model(reads=("raw.u",))}
 
 
-@pytest.fixture
-def site() -> Site:
-    return Site()
-
-
 # -- which environment is meant ----------------------------------------------------------------------------------------
 
 

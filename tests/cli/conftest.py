@@ -51,3 +51,14 @@ def applied(shop: Shop, anabranch: Anabranch) -> Shop:
     said = anabranch("apply", "prod", "--yes")
     assert said.code == 0, said.err
     return shop
+
+
+@pytest.fixture
+def tried(shop: Shop, anabranch: Anabranch) -> Anabranch:
+    """A test's file is written, and all tests are run."""
+
+    def call(text: str, *arguments: str) -> Said:
+        shop.write("tests/test_it.yaml", text)
+        return anabranch("test", *arguments)
+
+    return call

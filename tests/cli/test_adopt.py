@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, tzinfo
+from typing import Self
 
 import pytest
 from tests.cli.conftest import Anabranch
@@ -116,8 +117,8 @@ def test_what_nobody_reaches_any_more_is_dropped_and_nothing_else(
 
     class Later(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + timedelta(days=60)
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=60)
 
     monkeypatch.setattr(bootstrap, "datetime", Later)
     assert anabranch("gc").code == 0

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 
+import click
 import pytest
 from inline_snapshot import snapshot
 
@@ -72,7 +73,7 @@ Commands:
 
 def test_commands_begin_with_a_verb_and_say_what_they_do(anabranch):
     for name, told in COMMANDS.items():
-        command = cli.get_command(None, name)  # type: ignore[arg-type]
+        command = cli.get_command(click.Context(cli), name)
         assert command is not None
         assert command.help, name
         assert told.endswith(".")

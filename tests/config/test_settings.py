@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from anabranch.config.settings import FILE, find_root, load
+from anabranch.domain.names import AssetName
 from anabranch.domain.places import Suffix
 from anabranch.errors import ConfigError
 
@@ -48,8 +49,8 @@ def test_all_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.ttl, found.retention, found.suffix) == (timedelta(days=14), timedelta(weeks=2), Suffix.TABLE)
     assert (found.warehouse.database, found.warehouse.schema, found.warehouse.workers) == ("f.duckdb", "core", 3)
     assert found.warehouse.settings == {"threads": "2"}
-    assert found.sources["raw.flights"].columns == {"carrier": "text"}  # type: ignore[index]  # a plain str will do
-    assert found.seeds["seeds.season"].key == ("month",)  # type: ignore[index]
+    assert found.sources[AssetName("raw.flights")].columns == {"carrier": "text"}
+    assert found.seeds[AssetName("seeds.season")].key == ("month",)
 
 
 def test_only_the_project_is_required(tmp_path: Path) -> None:

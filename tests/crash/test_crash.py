@@ -8,7 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.crash import zygote
+from tests.crash.scenarios import SCENARIOS
+from tests.crash.watching import Event, choose, points
+from tests.crash.zygote import TORN
 
 PARTS = 2
 """Each scenario in so many tests, for as many processors."""
@@ -19,14 +21,14 @@ pytestmark = pytest.mark.crash
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("name", zygote.SCENARIOS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_command_that_dies_at_any_instant(name, part, record_property):
     done = subprocess.run(
-        [sys.executable, zygote.__file__, name, str(part), str(PARTS), str(MORE)],
+        [sys.executable, "-m", "tests.crash.zygote", name, str(part), str(PARTS), str(MORE)],
         capture_output=True,
         text=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -60,20 +62,20 @@ def test_duckdb_writes_its_catalog_in_place(tmp_path):
         assert connection.execute("SELECT count(*), any_value(b) FROM t, v").fetchall() == [(1000, 1)]
     path.write_bytes(torn)
     log.write_bytes(logged)
-    with pytest.raises(duckdb.Error, match=zygote.TORN):
+    with pytest.raises(duckdb.Error, match=TORN):
         duckdb.connect(str(path))
 
 
 def test_every_state_is_tried_whatever_is_left_out():
     events = [
-        zygote.Event("store", "read", writes=False),
-        zygote.Event("store", "swap", writes=True),
-        zygote.Event("engine", "select", writes=False),
-        zygote.Event("engine", "COMMIT", writes=True, seconds=0.1),
-        zygote.Event("store", "read", writes=False),
-        zygote.Event("store", "swap", writes=True),
+        Event("store", "read", writes=False),
+        Event("store", "swap", writes=True),
+        Event("engine", "select", writes=False),
+        Event("engine", "COMMIT", writes=True, seconds=0.1),
+        Event("store", "read", writes=False),
+        Event("store", "swap", writes=True),
     ]
-    cases = [(p.number, p.when) for p in zygote.points(events)]
+    cases = [(p.number, p.when) for p in points(events)]
     assert cases == [
         (0, "before"),
         (1, "before"), (1, "after"),
@@ -82,7 +84,7 @@ def test_every_state_is_tried_whatever_is_left_out():
         (4, "before"),
         (5, "before"), (5, "after"),
     ]  # fmt: skip
-    chosen = [(p.number, p.when) for p in zygote.choose(events, 0)]
+    chosen = [(p.number, p.when) for p in choose(events, 0)]
     assert chosen == [(0, "before"), (2, "before"), *[(3, "in")] * 3, (4, "before"), (5, "after")]
-    assert len(zygote.choose(events, 2)) == len(chosen) + 2
-    assert zygote.choose(events, 1000) == zygote.points(events)
+    assert len(choose(events, 2)) == len(chosen) + 2
+    assert choose(events, 1000) == points(events)

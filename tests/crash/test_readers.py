@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from anabranch.app.workspace import Workspace
 from anabranch.domain.names import EnvironmentName
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.ports.engine import Session
+from anabranch.providers.models import ModelsProvider
 
 pytestmark = pytest.mark.crash
 
@@ -78,7 +80,8 @@ def workspace(tmp_path, monkeypatch):
 
 def test_readers_never_see_two_states_at_once(workspace: Workspace):
     root = workspace.loader.root
-    engine = workspace.tables.engine  # type: ignore[attr-defined]
+    engine = cast(ModelsProvider, workspace.tables).engine
+    assert isinstance(engine, DuckDBEngine)
     with engine.session():
         readers = [Reader(engine, one_statement=n % 2 == 0) for n in range(2)]
         for reader in readers:

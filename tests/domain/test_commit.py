@@ -24,7 +24,7 @@ from anabranch.domain.names import EnvironmentName
 PROD, FEATURE = EnvironmentName("prod"), EnvironmentName("feature")
 texts = st.text(max_size=30)
 ids = texts.map(lambda t: CommitId(digest(t.encode())))
-times = st.datetimes(min_value=datetime(1980, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+times = st.datetimes(min_value=datetime(1980, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # timezones says which
 
 
 # -- codecs ------------------------------------------------------------------------------------------------------------

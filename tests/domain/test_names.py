@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import pytest
 from hypothesis import assume, example, given
@@ -107,9 +108,13 @@ def test_two_branches_share_a_name_only_where_they_differ_in_case_and_punctuatio
 @given(st.lists(branches, unique=True, max_size=8))
 def test_whoever_comes_second_gets_another_name(found: list[str]):
     taken: dict[EnvironmentName, str] = {}
+
+    def is_free(branch: str, name: EnvironmentName) -> bool:
+        return taken.get(name, branch) == branch
+
     for branch in found:
         if branch.strip():
-            name = environment_for_branch(branch, lambda n, b=branch: taken.get(n, b) == b)  # type: ignore[misc]
+            name = environment_for_branch(branch, partial(is_free, branch))
             assert taken.setdefault(name, branch) == branch
 
 

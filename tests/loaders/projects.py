@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.native import NativeLoader, NativeSettings
@@ -20,8 +21,8 @@ def loader(
     *,
     cache: Path | None = None,
     now: Callable[[], int] | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> NativeLoader:
     write(root, files or {})
     kept = ParseCache(cache) if now is None else ParseCache(cache, now)
-    return NativeLoader(root, NativeSettings(**settings), kept)  # type: ignore[arg-type]
+    return NativeLoader(root, NativeSettings(**settings), kept)

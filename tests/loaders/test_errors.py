@@ -23,10 +23,10 @@ YAML = Where(Path("anabranch.yaml"), 7)
 SOURCES = {AssetName("raw.orders"): SourceSettings(where=YAML)}
 
 
-def told(root: Path, files: dict[str, str | bytes], **settings: object) -> tuple[ProjectError, str, str | None]:
+def told(root: Path, files: dict[str, str | bytes], **settings: Any) -> tuple[ProjectError, str, str | None]:
     """The error, its place and message as people see them, and its hint."""
     with pytest.raises(ProjectError) as caught:
-        loader(root, files, **settings).load()  # type: ignore[arg-type]
+        loader(root, files, **settings).load()
     error = caught.value
     place = str(error.where).replace(f"{root}/", "") + "  " if error.where else ""
     length = f" ~{error.where.length}" if error.where and error.where.column else ""

@@ -70,7 +70,7 @@ test_top:
     assert test.query is not None
     assert not test.query.partial
     assert test.ctes["valid"].partial
-    assert test.moment == datetime(2022, 1, 1, 12)  # noqa: DTZ001
+    assert test.moment == datetime(2022, 1, 1, 12)  # noqa: DTZ001  # a TIMESTAMP has no zone
     assert test.variables == {"start": date(2022, 1, 1), "execution_time": test.moment, "mine": [1, "x"]}
 
 
@@ -80,7 +80,7 @@ def test_a_model_without_schema(tmp_path):
 
 def test_a_moment_with_a_zone_is_told_in_utc(tmp_path):
     test = one(tmp_path, f"{HEAD}  outputs: {{query: []}}\n  vars: {{execution_time: 2022-01-01T12:00:00+02:00}}\n")
-    assert test.moment == datetime(2022, 1, 1, 10)  # noqa: DTZ001
+    assert test.moment == datetime(2022, 1, 1, 10)  # noqa: DTZ001  # a TIMESTAMP has no zone
 
 
 def test_values_are_those_of_yaml_1_2(tmp_path):

@@ -14,13 +14,14 @@ from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.ports.provider import Move, Over, Provider, Tables, Work
 from anabranch.ports.rows import RowOptions
 from anabranch.providers.memory import MemoryProvider, Moment, World
-from anabranch.testing.provider_suite import FEATURE, SOURCE, A, B, ProviderSuite, Rig, build, show, state
+from anabranch.testing.provider_helpers import FEATURE, SOURCE, A, B, Rig, build, show, state
+from anabranch.testing.provider_suite import ProviderSuite
 
 PROD = EnvironmentName("prod")
 
 
 class MemoryRig:
-    """See :class:`anabranch.testing.provider_suite.Rig`."""
+    """See :class:`anabranch.testing.provider_helpers.Rig`."""
 
     trunk = PROD
 

@@ -81,7 +81,7 @@ def test_forms_of_what_is_read(load):
 
 def test_an_interrupt_stops_a_function_that_runs(load, engine):
     began, ended = threading.Event(), []
-    sys.modules["anabranch_test_began"] = began  # type: ignore[assignment]
+    sys.modules["anabranch_test_began"] = began  # type: ignore[assignment]  # found by the text below
     text = (
         "import sys, time\n"
         "def execute(context):\n"

@@ -42,7 +42,7 @@ def run(query: str) -> tuple[list[str], list[tuple]]:
         ("get_current_time()::time", time(12, 30)),
         ("age(timestamp '2021-12-31')", timedelta(days=1)),
         ("age(timestamp '2021-12-31', timestamp '2021-12-30')", timedelta(days=1)),
-        ("current_date - interval 1 day", datetime(2021, 12, 31)),  # noqa: DTZ001
+        ("current_date - interval 1 day", datetime(2021, 12, 31)),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("date_trunc('month', now())::date", date(2022, 1, 1)),
         ("'now()'", "now()"),
     ],

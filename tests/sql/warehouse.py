@@ -1,6 +1,6 @@
 """A small DuckDB database: the same tables under logical and under physical names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import duckdb
@@ -54,11 +54,11 @@ def physical(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def database(*fill: object) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(*fill: Callable[[duckdb.DuckDBPyConnection], None]) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
     try:
         for each in fill:
-            each(connection)  # type: ignore[operator]
+            each(connection)
         yield connection
     finally:
         connection.close()

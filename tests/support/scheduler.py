@@ -59,7 +59,7 @@ class Scheduler:
             body()
         except Stopped:
             pass
-        except BaseException as error:  # noqa: BLE001 - raised again by run
+        except BaseException as error:  # noqa: BLE001  # raised again by run
             self._errors.append(error)
         finally:
             with self._lock:
@@ -76,7 +76,7 @@ class Scheduler:
         try:
             assert self.steps < MOST_STEPS, f"it never ends: {self.trace[-20:]}"
             self._look()
-        except BaseException as error:  # noqa: BLE001 - raised again by run
+        except BaseException as error:  # noqa: BLE001  # raised again by run
             self._errors.append(error)
         names = sorted({actor for actor, _ in self._waiting})
         name = last if last in names and self._chance.random() > self._eagerness else self._chance.choice(names)

@@ -91,7 +91,7 @@ class Applier:
                 swaps, findings = self._stage(plan)
                 report = replace(report, audited=(*report.audited, *findings))
                 published = self._publisher.publish(plan, self._now(), swaps)
-            except Exception:
+            except Exception:  # whatever it was: the journal is closed, or the plan carried forward
                 self._give_up(plan)
                 raise
             except BaseException:  # Ctrl-C: a journal that says "published" stays, to be carried forward

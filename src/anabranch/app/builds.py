@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -17,8 +16,8 @@ from anabranch.app.auditing import Auditor
 from anabranch.app.cutoff import Cutoff
 from anabranch.app.heartbeat import Heartbeat
 from anabranch.app.holder import describe
-from anabranch.app.scheduling import in_order
 from anabranch.app.state import AUDITED, CONTENT, PHYSICAL, Physical, Stage, State, line
+from anabranch.app.steps import carry_out
 from anabranch.domain.audit import Finding
 from anabranch.domain.content import first
 from anabranch.domain.ids import StepId
@@ -26,7 +25,7 @@ from anabranch.domain.journal import Mark, Outcome
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Audits, Build, Plan
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import AnabranchError, AuditFailed, OutcomeUnknown
+from anabranch.errors import AnabranchError, OutcomeUnknown
 from anabranch.ports.provider import Built, Provider, Work
 
 POLL = (0.02, 0.5)
@@ -99,25 +98,7 @@ class Builder:
             findings.extend((audits[step].asset, f) for f in self._auditor.run(audits[step]))
             return False
 
-        def broke(step: StepId, error: AnabranchError) -> None:
-            if not isinstance(error, AuditFailed):  # that one was told already
-                self._listen(events.BuildBroke(steps[step].asset, error))
-
-        def skipped(step: StepId, because: StepId) -> None:
-            if step in builds:
-                self._listen(events.BuildSkipped(steps[step].asset, steps[because].asset))
-
-        with ExitStack() as stack:
-            for provider in sorted({s.provider for s in steps.values()}):
-                stack.enter_context(self._providers[provider].opened())
-            outcome = in_order(
-                {i: s.needs for i, s in steps.items()},
-                do,
-                workers=max((p.workers for p in self._providers.values()), default=1),
-                broke=broke,
-                skipped=skipped,
-                stop=self._stop,
-            )
+        outcome = carry_out(steps, do, providers=self._providers, listen=self._listen, stop=self._stop)
         return Report(
             tuple(steps[i].asset for i, o in outcome.done.items() if o),
             tuple(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from typing import cast
 
 from anabranch.app import events
 from anabranch.app.auditing import Auditor, told_of
-from anabranch.app.scheduling import in_order
 from anabranch.app.state import State
+from anabranch.app.steps import carry_out
 from anabranch.domain.audit import Finding
 from anabranch.domain.ids import StepId
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Audits, Plan, Refresh
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import AnabranchError, AuditFailed, BuildFailed
+from anabranch.errors import AnabranchError, BuildFailed
 from anabranch.ports.provider import Provider, Refreshes, Staged, Swap, Work
 
 
@@ -57,26 +56,13 @@ class Stager:
         refreshes = {s.id: s for s in self._plan.refreshes}
         audits = {a.id: a for a in self._plan.audits if a.late}
         steps: dict[StepId, Refresh | Audits] = {**refreshes, **audits}
-
-        def broke(step: StepId, error: AnabranchError) -> None:
-            if not isinstance(error, AuditFailed):  # that one was told already
-                self._listen(events.BuildBroke(steps[step].asset, error))
-
-        def skipped(step: StepId, because: StepId) -> None:
-            if step in refreshes:
-                self._listen(events.BuildSkipped(steps[step].asset, steps[because].asset))
-
-        with ExitStack() as stack:
-            for provider in sorted({s.provider for s in steps.values()}):
-                stack.enter_context(self._providers[provider].opened())
-            outcome = in_order(
-                {i: s.needs for i, s in steps.items()},
-                lambda i: self._stage(refreshes[i]) if i in refreshes else self._audit(audits[i]),
-                workers=max((p.workers for p in self._providers.values()), default=1),
-                broke=broke,
-                skipped=skipped,
-                stop=self._stop,
-            )
+        outcome = carry_out(
+            steps,
+            lambda i: self._stage(refreshes[i]) if i in refreshes else self._audit(audits[i]),
+            providers=self._providers,
+            listen=self._listen,
+            stop=self._stop,
+        )
         if outcome.failed:
             failed = [(steps[i].asset, error) for i, error in outcome.failed.items()]
             raise BuildFailed(

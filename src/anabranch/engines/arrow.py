@@ -26,7 +26,7 @@ class Batch(Protocol):
 def require_arrow(place: str) -> None:
     """Raises ``WarehouseUnavailable`` where it isn't installed."""
     try:
-        import pyarrow  # noqa: F401 - whether it is there
+        import pyarrow  # noqa: F401  # whether it is there
     except ImportError as error:
         raise WarehouseUnavailable(
             f"rows can't be exchanged with {place} without Arrow", hint="pip install 'anabranch[python]'"

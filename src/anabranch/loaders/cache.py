@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,7 @@ class ParseCache:
         old: list[str] = []
         before = self.now() - TOUCHED_AFTER
         for i in range(0, len(wanted), _CHUNK):
-            chunk = wanted[i : i + _CHUNK]
-            marks = ",".join("?" * len(chunk))
-            query = f"SELECT key, value, used FROM parsed WHERE key IN ({marks})"  # noqa: S608 - question marks only
-            for key, value, used in self._try(lambda c, q=query, k=chunk: c.execute(q, k)):  # type: ignore[misc]
+            for key, value, used in self._rows_of(wanted[i : i + _CHUNK]):
                 found[key] = value
                 if used < before:
                     old.append(key)
@@ -70,6 +67,11 @@ class ParseCache:
             rows = [(self.now(), key) for key in old]
             self._write(lambda c: c.executemany("UPDATE parsed SET used = ? WHERE key = ?", rows))
         return found
+
+    def _rows_of(self, keys: Sequence[str]) -> list[_Row]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, value, used FROM parsed WHERE key IN ({marks})"  # noqa: S608  # question marks only
+        return self._try(lambda c: c.execute(query, keys))
 
     def learn(self, root: Path, news: Mapping[str, Known], gone: Collection[str], parsed: Mapping[str, str]) -> None:
         """Keeps what is new, and forgets files that are gone and what nobody used for long."""

@@ -211,7 +211,8 @@ def _said(node: object, without: ast.AST | None) -> object:
             if name in ("ctx", "type_comment", "kind", "type_ignores") or value is None or value == []:
                 continue
             if name == "body" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                value = _without_docstring(value)  # noqa: PLW2901
+                found.append([name, _said(_without_docstring(value), without)])
+                continue
             found.append([name, _said(value, without)])
         return found
     if isinstance(node, list):

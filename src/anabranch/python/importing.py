@@ -78,7 +78,7 @@ class Code:
         path, text = self._texts[name]
         module.__file__ = str(self._root / path)
         try:
-            exec(compile(text, module.__file__, "exec"), vars(module))  # noqa: S102 - the project's own code, to be run
+            exec(compile(text, module.__file__, "exec"), vars(module))  # noqa: S102  # the project's own code, to be run
         except BaseException:
             del sys.modules[full]
             raise
@@ -86,8 +86,8 @@ class Code:
     def _import(
         self,
         name: str,
-        globals: Mapping[str, object] | None = None,  # noqa: A002 - as __import__ calls it
-        locals: Mapping[str, object] | None = None,  # noqa: A002
+        globals: Mapping[str, object] | None = None,  # noqa: A002  # as __import__ calls it
+        locals: Mapping[str, object] | None = None,  # noqa: A002  # likewise
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -90,7 +90,7 @@ def _expressions(old: exp.Expr, new: exp.Expr) -> list[str]:
     phrases = [f"{n} is new" for n in now if n not in was] + [f"{n} is gone" for n in was if n not in now]
     for name in now:
         if name in was:
-            phrases += _inside(name, lambda n=name: _compare(was[n].this, now[n].this))  # type: ignore[misc]
+            phrases += _inside(name, _compare(was[name].this, now[name].this))
     return phrases
 
 
@@ -98,12 +98,12 @@ def _derived(old: exp.Select, new: exp.Select) -> list[str]:
     """What changed in a subquery that stands after FROM."""
     was, now = (s.args["from_"].this if s.args.get("from_") else None for s in (old, new))
     if isinstance(was, exp.Subquery) and isinstance(now, exp.Subquery) and was.alias == now.alias:
-        return _inside(now.alias or "the subquery", lambda: _compare(was.this, now.this))
+        return _inside(now.alias or "the subquery", _compare(was.this, now.this))
     return ["source changed"]
 
 
-def _inside(name: str, compare: Callable[[], list[str]]) -> list[str]:
-    return [p if " in " in p else f"{p} in {name}" for p in compare()]
+def _inside(name: str, phrases: list[str]) -> list[str]:
+    return [p if " in " in p else f"{p} in {name}" for p in phrases]
 
 
 def _ctes(query: exp.Expr) -> Mapping[str, exp.CTE]:

@@ -218,7 +218,7 @@ class SqliteStore:
         if self._file is None:
             return
         try:
-            stat = os.stat(self._path)  # noqa: PTH116 - half the time of Path.stat, in every call
+            stat = os.stat(self._path)  # noqa: PTH116  # half the time of Path.stat, in every call
         except OSError:
             raise StateUnavailable(
                 f"{self._place} has disappeared while it was in use",

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from anabranch.errors import StatementFailed
-from anabranch.ports.engine import ArrowStream, Engine, Relation, Session, quoted, transaction
+from anabranch.ports.engine import ArrowStream, Engine, transaction
+from anabranch.testing.engine_helpers import SCHEMA, OpenEngine, at, failure, rows, text
 
-OpenEngine = Callable[[], Engine]
-SCHEMA = "suite"
 MANY = 300_000
-
-
-def _at(name: str) -> Relation:
-    return Relation(SCHEMA, name)
-
-
-def _name(session: Session, table: Relation) -> str:
-    full = session.qualify(table)
-    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
-
-
-def _all(session: Session, table: str) -> list[tuple[object, ...]]:
-    return sorted(session.query(f"SELECT * FROM {_name(session, _at(table))}").rows, key=repr)
 
 
 def _arrow() -> Any:
@@ -34,17 +19,6 @@ def _arrow() -> Any:
     except ImportError as error:
         raise unittest.SkipTest("rows as Arrow need the extra anabranch[python]") from error
     return pyarrow
-
-
-@contextmanager
-def _refused(said: str = "") -> Iterator[None]:
-    told = None
-    try:
-        yield
-    except StatementFailed as error:
-        told = error.message
-    assert told is not None, "it was not refused"
-    assert said in told
 
 
 @contextmanager
@@ -76,44 +50,42 @@ class ArrowSuite:
         values = ", ".join(f"{value} AS c{i}" for i, value in enumerate(self.arrow_types.values()))
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {c}" for c, kind in columns.items())
         with _opened(open_engine) as engine, engine.session() as session, engine.session() as other:
-            session.create_table(_at("before"), f"SELECT {values} UNION ALL SELECT {nulls}")
-            stream = other.read_arrow(f"SELECT * FROM {_name(other, _at('before'))}")
-            assert session.load_arrow(_at("after"), [stream], columns) == 2
-            assert session.columns(_at("after")) == session.columns(_at("before"))
-            assert session.content_hash(_at("after"), list(columns)) == session.content_hash(
-                _at("before"), list(columns)
-            )
+            session.create_table(at("before"), f"SELECT {values} UNION ALL SELECT {nulls}")
+            stream = other.read_arrow(f"SELECT * FROM {text(other, at('before'))}")
+            assert session.load_arrow(at("after"), [stream], columns) == 2
+            assert session.columns(at("after")) == session.columns(at("before"))
+            assert session.content_hash(at("after"), list(columns)) == session.content_hash(at("before"), list(columns))
 
     def test_values_are_cast_and_columns_found_by_name(self, open_engine: OpenEngine) -> None:
         pa = _arrow()
         first = pa.table({"NAME": [1, None], "other": [0, 0], "id": ["7", "8"]})
         second = pa.table({"id": [9.0], "name": ["x"]})
         with _opened(open_engine) as engine, engine.session() as session:
-            assert session.load_arrow(_at("made"), [first, second], {"id": "INTEGER", "name": "VARCHAR"}) == 3
-            assert _all(session, "made") == [(7, "1"), (8, None), (9, "x")]
+            assert session.load_arrow(at("made"), [first, second], {"id": "INTEGER", "name": "VARCHAR"}) == 3
+            assert rows(session, at("made")) == [(7, "1"), (8, None), (9, "x")]
 
     def test_a_value_that_cannot_be_cast_leaves_nothing(self, open_engine: OpenEngine) -> None:
         pa = _arrow()
         parts = [pa.table({"id": ["1"]}), pa.table({"id": ["one"]})]
         with _opened(open_engine) as engine, engine.session() as session:
-            with _refused("one"):
-                session.load_arrow(_at("made"), parts, {"id": "INTEGER"})
-            assert session.columns(_at("made")) is None
-            assert session.load_arrow(_at("made"), parts[:1], {"id": "INTEGER"}) == 1, "the session goes on"
+            error = failure(lambda: session.load_arrow(at("made"), parts, {"id": "INTEGER"}))
+            assert "one" in error.message
+            assert session.columns(at("made")) is None
+            assert session.load_arrow(at("made"), parts[:1], {"id": "INTEGER"}) == 1, "the session goes on"
 
     def test_a_missing_column_is_refused(self, open_engine: OpenEngine) -> None:
         with _opened(open_engine) as engine, engine.session() as session:
-            with _refused():
-                session.load_arrow(_at("made"), [_arrow().table({"id": [1]})], {"id": "INTEGER", "name": "VARCHAR"})
-            assert session.columns(_at("made")) is None
+            part, columns = _arrow().table({"id": [1]}), {"id": "INTEGER", "name": "VARCHAR"}
+            failure(lambda: session.load_arrow(at("made"), [part], columns))
+            assert session.columns(at("made")) is None
 
     def test_no_rows_and_no_parts(self, open_engine: OpenEngine) -> None:
         empty = _arrow().table({"id": []})
         with _opened(open_engine) as engine, engine.session() as session:
-            assert session.load_arrow(_at("one"), [empty], {"id": "INTEGER"}) == 0
-            assert session.load_arrow(_at("two"), [], {"id": "INTEGER"}) == 0
-            assert session.columns(_at("one")) == session.columns(_at("two"))
-            stream = session.read_arrow(f"SELECT * FROM {_name(session, _at('one'))}")
+            assert session.load_arrow(at("one"), [empty], {"id": "INTEGER"}) == 0
+            assert session.load_arrow(at("two"), [], {"id": "INTEGER"}) == 0
+            assert session.columns(at("one")) == session.columns(at("two"))
+            stream = session.read_arrow(f"SELECT * FROM {text(session, at('one'))}")
             assert _arrow().table(stream).column_names == ["id"]
 
     def test_what_the_parts_raise_passes_and_leaves_nothing(self, open_engine: OpenEngine) -> None:
@@ -124,11 +96,11 @@ class ArrowSuite:
         with _opened(open_engine) as engine, engine.session() as session:
             told = ""
             try:
-                session.load_arrow(_at("made"), parts(), {"id": "INTEGER"})
+                session.load_arrow(at("made"), parts(), {"id": "INTEGER"})
             except LookupError as error:
                 told = str(error)
             assert told == "mine"
-            assert session.columns(_at("made")) is None
+            assert session.columns(at("made")) is None
 
     def test_the_parts_are_not_asked_for_where_the_table_exists(self, open_engine: OpenEngine) -> None:
         asked: list[int] = []
@@ -138,9 +110,8 @@ class ArrowSuite:
             yield _arrow().table({"id": [1]})
 
         with _opened(open_engine) as engine, engine.session() as session:
-            session.load_arrow(_at("made"), [], {"id": "INTEGER"})
-            with _refused():
-                session.load_arrow(_at("made"), parts(), {"id": "INTEGER"})
+            session.load_arrow(at("made"), [], {"id": "INTEGER"})
+            failure(lambda: session.load_arrow(at("made"), parts(), {"id": "INTEGER"}))
             assert not asked
 
     def test_loading_is_part_of_a_transaction(self, open_engine: OpenEngine) -> None:
@@ -148,38 +119,38 @@ class ArrowSuite:
         part = _arrow().table({"id": [1]})
         with _opened(open_engine) as engine, engine.session() as session:
             with transaction(session):
-                session.load_arrow(_at("kept"), [part], columns)
+                session.load_arrow(at("kept"), [part], columns)
             session.begin()
-            session.load_arrow(_at("lost"), [part], columns)
+            session.load_arrow(at("lost"), [part], columns)
             session.rollback()
-            assert _all(session, "kept") == [(1,)]
-            assert session.columns(_at("lost")) is None
+            assert rows(session, at("kept")) == [(1,)]
+            assert session.columns(at("lost")) is None
 
     def test_many_rows_come_in_batches(self, open_engine: OpenEngine) -> None:
-        ids = [_arrow().table({"id": range(at, at + 1000)}) for at in range(0, MANY, 1000)]
+        ids = [_arrow().table({"id": range(first, first + 1000)}) for first in range(0, MANY, 1000)]
         with _opened(open_engine) as engine:
             with engine.session() as session:
-                assert session.load_arrow(_at("many"), ids, {"id": "INTEGER"}) == MANY
+                assert session.load_arrow(at("many"), ids, {"id": "INTEGER"}) == MANY
             for read_only in (False, True):
                 with engine.session(read_only=read_only) as session:
-                    stream = session.read_arrow(f"SELECT * FROM {_name(session, _at('many'))}", 5000)
+                    stream = session.read_arrow(f"SELECT * FROM {text(session, at('many'))}", 5000)
                     sizes = [batch.num_rows for batch in _arrow().RecordBatchReader.from_stream(stream)]
                     assert sum(sizes) == MANY
                     assert max(sizes) < MANY / 10
-                    assert session.count(_at("many")) == MANY, "the session goes on"
+                    assert session.count(at("many")) == MANY, "the session goes on"
 
     def test_a_stream_that_is_let_go(self, open_engine: OpenEngine) -> None:
         with _opened(open_engine) as engine:
             with engine.session() as session:
-                session.load_arrow(_at("few"), [_arrow().table({"id": range(1000)})], {"id": "INTEGER"})
+                session.load_arrow(at("few"), [_arrow().table({"id": range(1000)})], {"id": "INTEGER"})
             with engine.session(read_only=True) as session:
-                stream = session.read_arrow(f"SELECT * FROM {_name(session, _at('few'))}", 10)
+                stream = session.read_arrow(f"SELECT * FROM {text(session, at('few'))}", 10)
                 del stream
-                assert session.count(_at("few")) == 1000
+                assert session.count(at("few")) == 1000
 
     def test_names_are_never_pasted(self, open_engine: OpenEngine) -> None:
         odd = 'a"b; --'
         with _opened(open_engine) as engine, engine.session() as session:
-            session.load_arrow(Relation(SCHEMA, odd), [_arrow().table({odd: [1]})], {odd: "INTEGER"})
-            assert session.columns(Relation(SCHEMA, odd)) is not None
-            assert [n for n, _ in session.columns(Relation(SCHEMA, odd)) or ()] == [odd]
+            session.load_arrow(at(odd), [_arrow().table({odd: [1]})], {odd: "INTEGER"})
+            assert session.columns(at(odd)) is not None
+            assert [n for n, _ in session.columns(at(odd)) or ()] == [odd]

@@ -50,7 +50,7 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
         try:
             start.wait(60)
             results[number] = work(number)
-        except BaseException as error:  # noqa: BLE001 - handed on below
+        except BaseException as error:  # noqa: BLE001  # handed on below
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]

@@ -363,7 +363,10 @@ class Writer:
 
     def select(self, select: Select, names: Mapping[str, str]) -> str:
         aliases = {s.alias: self._renamed(s.alias) for s in select.sources}
-        say = lambda e: self.expression(e, aliases)  # noqa: E731 - short for what follows
+
+        def say(each: Expression) -> str:
+            return self.expression(each, aliases)
+
         as_ = "" if self._chance(0.3) else "as "
         items = [f"{say(e)} as {n}" for e, n in select.items]
         if select.star:

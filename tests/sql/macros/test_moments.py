@@ -35,29 +35,29 @@ def filled(name: str) -> object:
     ("name", "value"),
     [
         ("start_ds", "2024-02-28"),
-        ("start_date", datetime(2024, 2, 28).date()),  # noqa: DTZ001 - DuckDB's TIMESTAMP has no zone
+        ("start_date", datetime(2024, 2, 28).date()),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("start_ts", "2024-02-28 00:00:00.000000"),
         ("start_tstz", "2024-02-28 00:00:00.000000+00:00"),
-        ("start_dt", datetime(2024, 2, 28)),  # noqa: DTZ001
-        ("start_dtntz", datetime(2024, 2, 28)),  # noqa: DTZ001
+        ("start_dt", datetime(2024, 2, 28)),  # noqa: DTZ001  # a TIMESTAMP has no zone
+        ("start_dtntz", datetime(2024, 2, 28)),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("start_epoch", 1709078400),
         ("start_millis", 1709078400000),
         ("start_hour", 0),
         ("end_ds", "2024-02-29"),
-        ("end_date", datetime(2024, 2, 29).date()),  # noqa: DTZ001
+        ("end_date", datetime(2024, 2, 29).date()),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("end_ts", "2024-02-29 23:59:59.999999"),
         ("end_tstz", "2024-02-29 23:59:59.999999+00:00"),
-        ("end_dt", datetime(2024, 2, 29, 23, 59, 59, 999999)),  # noqa: DTZ001
-        ("end_dtntz", datetime(2024, 2, 29, 23, 59, 59, 999999)),  # noqa: DTZ001
+        ("end_dt", datetime(2024, 2, 29, 23, 59, 59, 999999)),  # noqa: DTZ001  # a TIMESTAMP has no zone
+        ("end_dtntz", datetime(2024, 2, 29, 23, 59, 59, 999999)),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("end_epoch", 1709251199),
         ("end_millis", 1709251199999),
         ("end_hour", 23),
         ("execution_ds", "2024-03-02"),
-        ("execution_date", datetime(2024, 3, 2).date()),  # noqa: DTZ001
+        ("execution_date", datetime(2024, 3, 2).date()),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("execution_ts", "2024-03-02 09:30:00.000005"),
         ("execution_tstz", "2024-03-02 09:30:00.000005+00:00"),
-        ("execution_dt", datetime(2024, 3, 2, 9, 30, 0, 5)),  # noqa: DTZ001
-        ("execution_dtntz", datetime(2024, 3, 2, 9, 30, 0, 5)),  # noqa: DTZ001
+        ("execution_dt", datetime(2024, 3, 2, 9, 30, 0, 5)),  # noqa: DTZ001  # a TIMESTAMP has no zone
+        ("execution_dtntz", datetime(2024, 3, 2, 9, 30, 0, 5)),  # noqa: DTZ001  # a TIMESTAMP has no zone
         ("execution_epoch", 1709371800),
         ("execution_millis", 1709371800000),
         ("execution_hour", 9),

@@ -70,8 +70,9 @@ def _using(node: exp.Join, source: Source, joined: Joined, side: str, kind: str,
         one, other = left.relation.column(name, graph), source.relation.column(name, graph)
         if one is None or other is None:
             raise Unhandled(f"USING {name}, which isn't among the columns")
-        found.append((("of", left.number, one), ("of", source.number, other)))
+        sides = ("of", left.number, one), ("of", source.number, other)
+        found.append(sides)
         unstable = name in left.relation.unstable or name in source.relation.unstable
-        scope.merged[name] = (("using", side, *found[-1]), unstable)  # type: ignore[misc]
+        scope.merged[name] = (("using", side, *sides), unstable)
         joined.has_unstable_rows |= unstable
     return ("using", *found)

@@ -51,7 +51,7 @@ class Adapted:
             return _sql(self.function(*bound.args, **bound.kwargs), dialect)
         except MacroFailed:
             raise
-        except Exception as error:
+        except Exception as error:  # a user's code may raise anything
             raise MacroFailed(f"{type(error).__name__}: {error}{self._place(error)}", "mend the macro") from error
 
     def _place(self, error: BaseException) -> str:
@@ -90,7 +90,7 @@ def _converted(text: str, hint: object, name: str, dialect: str) -> object:
         items = [
             _converted(m.text.strip(), inner[0] if inner else None, name, dialect) for m in listed(Mapped.whole(text))
         ]
-        return (origin or hint)(items)  # type: ignore[operator]
+        return (origin or hint)(items)  # type: ignore[operator]  # one of the three above
     if hint in (int, float, bool):
         return _plain(text, hint, name)
     try:
@@ -112,7 +112,7 @@ def _plain(text: str, hint: object, name: str) -> object:
         return value
     if hint is float and isinstance(value, int | Decimal) and not isinstance(value, bool):
         return float(value)
-    wants = {int: "a whole number", float: "a number"}.get(hint, "true or false")  # type: ignore[call-overload]
+    wants = "a whole number" if hint is int else "a number" if hint is float else "true or false"
     raise MacroFailed(f"its argument {name} is {wants}, not {text}")
 
 

@@ -1,0 +1,71 @@
+"""What the parts of :mod:`anabranch.testing.engine_suite` share, and what an adapter says of its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from anabranch.errors import StatementFailed
+from anabranch.ports.engine import Capability, Engine, Relation, Session, Support, quoted
+
+OpenEngine = Callable[[], Engine]
+
+SCHEMA = "suite"
+SMALL = "SELECT 1 AS id, 'one' AS name UNION ALL SELECT 2, 'two'"
+ODD_NAMES = (
+    *("select", "order", "Mixed Case", "with space", "a.b", "semi;colon", "it's", "per%cent", "--dashes", "/*", "100"),
+    *('quo"te', '"', "back\\slash", "new\nline", "ünïcode", "тест", "\U0001f600", "_", "x" * 63),
+)
+
+
+def at(name: str, schema: str = SCHEMA) -> Relation:
+    return Relation(schema, name)
+
+
+def text(session: Session, relation: Relation) -> str:
+    """How a query names ``relation``."""
+    full = session.qualify(relation)
+    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
+
+
+def rows(session: Session, relation: Relation) -> list[tuple[object, ...]]:
+    """All of it, sorted."""
+    return sorted(session.query(f"SELECT * FROM {text(session, relation)}").rows, key=repr)
+
+
+def failure(call: Callable[[], object]) -> StatementFailed:
+    """What ``call`` is refused with."""
+    try:
+        call()
+    except StatementFailed as error:
+        return error
+    raise AssertionError("it was not refused")
+
+
+def everything(session: Session) -> list[object]:
+    """All that can be seen: schemas, and their relations."""
+    schemas = session.schemas()
+    return [*schemas, *session.find(schemas)]
+
+
+class EnginePart:
+    """What an adapter says of its engine, for the parts that ask for it."""
+
+    slow_query: ClassVar[str]
+    """A query in the engine's dialect that runs for minutes."""
+    broken_query: ClassVar[str] = f"SELECT CAST(name AS INTEGER) AS number FROM ({SMALL}) AS found"
+    """One that fails while it runs, not before."""
+    odd_columns: ClassVar[Mapping[str, str]] = {
+        "whole": "CAST(1 AS BIGINT)",
+        "small": "CAST(1 AS SMALLINT)",
+        "money": "CAST(1.5 AS DECIMAL(12, 3))",
+        "real": "CAST(1.5 AS DOUBLE PRECISION)",
+        "words": "CAST('x' AS VARCHAR)",
+        "day": "CAST('2020-02-29' AS DATE)",
+        "moment": "CAST('2020-02-29 12:00:00' AS TIMESTAMP)",
+        "yes": "true",
+    }
+    """Columns of all types that the engine has: an expression for each."""
+
+    def claims(self, engine: Engine, capability: Capability) -> bool:
+        return engine.capabilities.get(capability) is Support.FULL

@@ -1,0 +1,180 @@
+"""What schemas, tables and views obey on every Engine: a part of :mod:`anabranch.testing.engine_suite`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from anabranch.ports.engine import transaction
+from anabranch.testing.engine_helpers import ODD_NAMES, SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
+
+
+class TableSuite(EnginePart):
+    # --- schemas
+
+    def test_schemas_are_made_where_they_are_missing(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            before = session.schemas()
+            session.create_schemas([])
+            session.create_schemas([SCHEMA, "select", 'quo"te'])
+            session.create_schemas([SCHEMA, "other"])
+            assert set(session.schemas()) - set(before) == {SCHEMA, "select", 'quo"te', "other"}
+            assert "information_schema" not in session.schemas()
+        engine.close()
+
+    def test_schemas_are_dropped_where_they_are_empty(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas(["empty", "with_table", "with_view", "other"])
+            session.create_table(at("t", "with_table"), SMALL)
+            session.create_view(at("v", "with_view"), SMALL)
+            session.drop_schemas([])
+            session.drop_schemas(["empty", "with_table", "with_view", "never_was"])
+            assert {"empty", "with_table", "with_view", "other"} & set(session.schemas()) == {
+                "with_table",
+                "with_view",
+                "other",
+            }
+            assert session.count(at("t", "with_table")) == 2
+        engine.close()
+
+    # --- tables and views
+
+    def test_a_table_is_made_and_counted(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            assert session.create_table(at("small"), SMALL) == 2
+            assert session.count(at("small")) == 2
+            assert session.create_table(at("nothing"), f"SELECT * FROM ({SMALL}) AS s WHERE id > 2") == 0
+            assert session.count(at("nothing")) == 0
+            assert session.create_table(at("again"), f"SELECT * FROM {text(session, at('small'))}") == 2
+        engine.close()
+
+    def test_a_table_is_made_wholly_or_not_at_all(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            failure(lambda: session.create_table(at("broken"), self.broken_query))
+            assert session.describe(at("broken")) is None
+            assert session.find([SCHEMA]) == []
+        engine.close()
+
+    def test_a_table_that_is_there_is_not_made_again(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            session.create_table(at("small"), SMALL)
+            session.create_view(at("view"), SMALL)
+            for name in ("small", "view"):
+                failure(partial(session.create_table, at(name), "SELECT 3 AS id"))
+            assert session.count(at("small")) == 2
+        engine.close()
+
+    def test_a_view_is_made_or_replaced(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            session.create_view(at("view"), SMALL)
+            assert rows(session, at("view")) == [(1, "one"), (2, "two")]
+            session.create_view(at("view"), "SELECT 3 AS other")
+            assert rows(session, at("view")) == [(3,)]
+            session.create_table(at("table"), SMALL)
+            failure(lambda: session.create_view(at("table"), "SELECT 3 AS other"))
+            assert session.count(at("table")) == 2
+        engine.close()
+
+    def test_odd_names(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            for schema in ("select", 'quo"te d'):
+                session.create_schemas([schema])
+                for number, name in enumerate(ODD_NAMES):
+                    session.create_table(at(name, schema), f"SELECT {number} AS id")
+                    assert rows(session, at(name, schema)) == [(number,)]
+                    found = session.describe(at(name, schema))
+                    assert found is not None
+                    assert found.relation == at(name, schema)
+                assert {f.relation.name for f in session.find([schema])} == set(ODD_NAMES)
+                session.drop([at(name, schema) for name in ODD_NAMES])
+                assert session.find([schema]) == []
+        engine.close()
+
+    def test_what_exists_is_dropped_and_nothing_else(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA, "data"])
+            for name in ("two", "stays"):
+                session.create_table(at(name), SMALL)
+            session.create_table(at("one", "data"), SMALL)
+            session.create_view(at("over_one"), f"SELECT * FROM {text(session, at('one', 'data'))}")
+            session.create_view(at("gone"), SMALL)
+            session.drop([])
+            session.drop([at("one", "data"), at("two"), at("gone"), at("never_was"), at("t", "no_schema")])
+            assert {f.relation.name for f in session.find([SCHEMA])} == {"stays", "over_one"}
+            over = session.describe(at("over_one"))
+            assert over is not None, "a view that leads nowhere is still there"
+            assert over.is_view
+            session.drop([at("over_one")])
+            assert {f.relation.name for f in session.find([SCHEMA])} == {"stays"}
+        engine.close()
+
+    def test_describe_and_find_agree(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        selected = ", ".join(f"{value} AS {name}" for name, value in self.odd_columns.items())
+        with engine.session() as session:
+            session.create_schemas([SCHEMA, "data"])
+            session.create_table(at("table"), f'SELECT {selected}, 1 AS "select", 2 AS "Quo""te"')
+            session.create_table(at("table", "data"), f"SELECT * FROM {text(session, at('table'))}")
+            session.create_view(at("view"), f"SELECT * FROM {text(session, at('table', 'data'))} WHERE 1 = 1")
+            session.point({at("pointer"): at("table")})
+            found = {f.relation: f for f in session.find([SCHEMA])}
+            assert set(found) == {at("table"), at("view"), at("pointer")}
+            for relation, each in found.items():
+                assert session.describe(relation) == each
+                assert session.columns(relation) == each.columns
+                with transaction(session):
+                    assert session.describe(relation) == each
+                assert [n for n, _ in each.columns] == [*self.odd_columns, "select", 'Quo"te']
+                assert all(kind for _, kind in each.columns)
+                assert each.columns == found[at("table")].columns
+            assert not found[at("table")].is_view
+            assert found[at("table")].definition == ""
+            assert found[at("view")].is_view
+            assert found[at("view")].definition
+            assert found[at("view")].definition != found[at("pointer")].definition
+            with transaction(session):
+                assert session.describe(at("nothing")) is None
+                assert session.describe(at("nothing", "no_schema")) is None
+                session.create_table(at("more"), SMALL)
+            assert session.describe(at("nothing")) is None
+            assert session.describe(at("nothing", "no_schema")) is None
+            assert session.columns(at("nothing")) is None
+            assert session.columns(at("nothing", "no_schema")) is None
+            assert session.count(at("more")) == 2, "looking for nothing ends no transaction"
+        engine.close()
+
+    def test_describe_and_find_agree_on_a_view_that_leads_nowhere(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA, "data"])
+            session.create_table(at("table", "data"), SMALL)
+            session.create_view(at("view"), f"SELECT id FROM {text(session, at('table', 'data'))}")
+            session.drop([at("table", "data")])
+            found = session.find([SCHEMA])
+            assert [f.relation for f in found] == [at("view")]
+            assert session.describe(at("view")) == found[0]
+        engine.close()
+
+    def test_only_the_schemas_asked_for_are_searched(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas(["a", "b", "c"])
+            for schema in ("a", "b", "c"):
+                session.create_table(at("t", schema), SMALL)
+                session.point({at("v", schema): at("t", schema)})
+            assert {f.relation.schema for f in session.find(["a", "c", "nothing"])} == {"a", "c"}
+            assert {r.schema for r in session.targets(["a", "c", "nothing"])} == {"a", "c"}
+            assert session.find([]) == []
+            assert session.targets([]) == {}
+        engine.close()
