@@ -53,6 +53,7 @@ class Edit(Enum):
     LEAF_EXPRESSION = "leaf expression"
     ROOT_COLUMN = "root column"
     ROOT_COMMENT = "root comment"
+    ROOT_REFACTORED = "root refactored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ def query(model: Model, reference: Callable[[str], str], edit: Edit | None = Non
         text = text.replace("\nfrom cleaned", f",\n  amount * 2 as {ROOT_COLUMN}\nfrom cleaned")
     elif edit is Edit.ROOT_COMMENT:
         text = text.replace("\nselect\n", f"\n{ROOT_COMMENT}\nselect\n")
+    elif edit is Edit.ROOT_REFACTORED:  # nobody can tell from the text that these are the same rows
+        text = text.replace("\nfrom cleaned", "\nfrom (select * from cleaned where id >= 0 or id < 0) as cleaned")
     return _REFERENCE.sub(lambda found: reference(found[1]), text)
 
 

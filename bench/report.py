@@ -99,7 +99,7 @@ def _size(entries: Entries, tools: Sequence[Tool], size: int) -> str:
 def _built(entries: Entries, tools: Sequence[Tool], sizes: Sequence[int]) -> str:
     """How many tables a step built: what its cost would be on real data."""
     rows = []
-    for step in (Step.LEAF_APPLY, Step.PROMOTE, Step.ROOT_APPLY, Step.COMMENT_APPLY):
+    for step in (Step.LEAF_APPLY, Step.PROMOTE, Step.ROOT_APPLY, Step.COMMENT_APPLY, Step.REFACTOR_APPLY):
         for size in sizes:
             found = [entries.get((tool.name, size, step.value)) for tool in tools]
             if any(one and one.built is not None for one in found):

@@ -170,6 +170,7 @@ class Session:
             Step.PROMOTE: (leaf, leaf),
             Step.ROOT_APPLY: (leaf, self.reference.with_both()),
             Step.COMMENT_APPLY: (leaf, leaf),
+            Step.REFACTOR_APPLY: (leaf, leaf),
             Step.UNDO: (plain, leaf),
         }[step]
         holds(self.database, prod, environment=False)

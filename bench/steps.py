@@ -22,6 +22,7 @@ class Step(Enum):
     ROOT_PLAN = "root-plan"
     ROOT_APPLY = "root-apply"
     COMMENT_APPLY = "comment-apply"
+    REFACTOR_APPLY = "refactor-apply"
     UNDO = "undo"
 
 
@@ -51,6 +52,12 @@ ABOUT = {
         changes=True,
         edit=Edit.ROOT_COMMENT,
         restore=Edit.ROOT_COLUMN,
+    ),
+    Step.REFACTOR_APPLY: About(
+        "a root written otherwise, with the same rows, apply in the environment",
+        changes=True,
+        edit=Edit.ROOT_REFACTORED,
+        restore=Edit.ROOT_COMMENT,
     ),
     Step.UNDO: About("undo the promote", changes=True),
 }

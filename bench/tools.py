@@ -95,6 +95,7 @@ def anabranch(programs: Path | None = None) -> Tool:
             Step.ROOT_PLAN: ("anabranch", "plan", "dev"),
             Step.ROOT_APPLY: ("anabranch", "apply", "dev", "--yes"),
             Step.COMMENT_APPLY: ("anabranch", "apply", "dev", "--yes"),
+            Step.REFACTOR_APPLY: ("anabranch", "apply", "dev", "--yes"),
             Step.UNDO: ("anabranch", "undo", "prod", "--yes"),
         },
         before={Step.COMMENT_APPLY: (("anabranch", "apply", "dev", "--yes"),)},
@@ -107,6 +108,7 @@ def anabranch(programs: Path | None = None) -> Tool:
             Step.PROMOTE: 0,
             Step.ROOT_APPLY: 1,
             Step.COMMENT_APPLY: 0,
+            Step.REFACTOR_APPLY: 1,
             Step.UNDO: 0,
         },
     )
@@ -134,6 +136,7 @@ def sqlmesh(folder: Path) -> Tool:
             Step.ROOT_PLAN: ("sqlmesh", "plan", "dev", "--explain"),
             Step.ROOT_APPLY: ("sqlmesh", "plan", "dev", *apply),
             Step.COMMENT_APPLY: ("sqlmesh", "plan", "dev", *apply),
+            Step.REFACTOR_APPLY: ("sqlmesh", "plan", "dev", *apply),
         },
         before={Step.COMMENT_APPLY: (("sqlmesh", "plan", "dev", *apply),)},
         says={
@@ -182,6 +185,7 @@ def dbt(folder: Path) -> Tool:
             Step.ROOT_PLAN: ("dbt", "ls", *changed, *dev),
             Step.ROOT_APPLY: ("dbt", "run", *changed, "--defer", *dev),
             Step.COMMENT_APPLY: ("dbt", "run", *changed, "--defer", *dev),
+            Step.REFACTOR_APPLY: ("dbt", "run", *changed, "--defer", *dev),
         },
         before={
             Step.NOOP_PLAN: remember,
@@ -192,7 +196,7 @@ def dbt(folder: Path) -> Tool:
         says={Step.NOOP_PLAN: "No nodes selected", Step.ROOT_PLAN: r"layer0\.m0001"},
         caches=("target/prod/partial_parse.msgpack",),
         run_results=dict.fromkeys(
-            (Step.LEAF_APPLY, Step.ROOT_APPLY, Step.COMMENT_APPLY), "target/dev/run_results.json"
+            (Step.LEAF_APPLY, Step.ROOT_APPLY, Step.COMMENT_APPLY, Step.REFACTOR_APPLY), "target/dev/run_results.json"
         ),
         builds={Step.LEAF_APPLY: 1},
     )
