@@ -13,10 +13,11 @@ from anabranch.app.auditing import Auditor
 from anabranch.domain.audit import Audit
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Audits, Build, Verb
+from anabranch.domain.restated import Restated
 from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AuditFailed, BuildFailed
-from anabranch.ports.loader import Project
+from anabranch.ports.loader import NOTHING, Project
 from anabranch.providers.memory import BadRows, Moment
 
 MODELS: Models = {
@@ -37,8 +38,8 @@ class Audited(MemoryLoader):
 
     audits: Mapping[str, tuple[Audit, ...]] = {}
 
-    def load(self, environment: str = "") -> Project:
-        found = super().load(environment)
+    def load(self, environment: str = "", restated: Mapping[AssetName, Restated] = NOTHING) -> Project:
+        found = super().load(environment, restated)
         said = {a: _with(s, self.audits.get(a, ())) for a, s in found.assets.items()}
         return Project(said, f"{found.digest}{self.audits}", found.notes)
 

@@ -217,6 +217,11 @@ SCENARIOS = {
     ),
     "run": Scenario(MOVING, RUN, collect),
     "undo a run": Scenario((*MOVING, RUN), anabranch("undo", "prod", "--yes"), collect, 1),
+    "restate in an environment": Scenario(
+        (*MOVING, anabranch("env", "create", "other")),
+        anabranch("run", "other", "--restate", "marts.daily", "--yes"),
+        collect,
+    ),
     "adopt": Scenario(LEAGUE, ADOPT, ADOPT),
     "undo an adoption": Scenario((*LEAGUE, ADOPT), anabranch("undo", "prod", "--yes"), collect),
     "resume": Scenario((*FEATURE, killed("promote", "feature", "--yes")), anabranch("resume"), collect),

@@ -191,7 +191,7 @@ def test_places_are_those_of_the_file() -> None:
         ("MODEL ('x' y); select 1", "'x' doesn't fit here", "1:8+3", None),
         ("MODEL (enabled maybe); select 1", "enabled is true or false, not maybe", "1:16+5", None),
         ("MODEL (kind FUL); select 1", "there is no kind FUL", "1:13+3", "did you mean FULL?"),
-        ("MODEL (kind X); select 1", "there is no kind X", "1:13+1", "kinds are FULL, VIEW, SEED, EMBEDDED, INCREMENTAL_BY_TIME_RANGE, INCREMENTAL_BY_UNIQUE_KEY, INCREMENTAL_BY_PARTITION, INCREMENTAL_UNMANAGED, SCD_TYPE_2, SCD_TYPE_2_BY_TIME, SCD_TYPE_2_BY_COLUMN"),
+        ("MODEL (kind X); select 1", "there is no kind X", "1:13+1", "kinds are FULL, VIEW, SEED, EMBEDDED, INCREMENTAL_BY_TIME_RANGE, INCREMENTAL_BY_UNIQUE_KEY, INCREMENTAL_BY_PARTITION, INCREMENTAL_UNMANAGED, SCD_TYPE_2, SCD_TYPE_2_BY_TIME, SCD_TYPE_2_BY_COLUMN, CUSTOM"),
         ("MODEL (name a.b, kind EXTERNAL); select 1", "an EXTERNAL model isn't a file here", "1:23+8", "declare the table under sources: in anabranch.yaml, and delete the file"),
         (
             "MODEL (\n  name a.b,\n  kind MANAGED\n);\nselect 1",

@@ -12,9 +12,11 @@ from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import physical_location
+from anabranch.domain.restated import PROPERTY, Restated, marks, mixed
+from anabranch.domain.restated import published as marked
 from anabranch.domain.snapshot import PHYSICAL, Definition, Input, Kind, Published, Snapshot
 from anabranch.errors import AnabranchError
-from anabranch.ports.loader import Project
+from anabranch.ports.loader import NOTHING, Project
 from anabranch.providers.memory import value_of
 
 
@@ -42,8 +44,8 @@ SOURCE = Model(kind=Kind.EXTERNAL)
 Models = Mapping[str, Model]
 
 
-def snapshots(models: Models) -> dict[AssetName, Snapshot]:
-    """One for each; its fingerprint is that of its logic and of all that it reads."""
+def snapshots(models: Models, restated: Mapping[AssetName, Restated] = NOTHING) -> dict[AssetName, Snapshot]:
+    """One for each; its fingerprint is that of its logic and of all that it reads, with a mark where it is restated."""
     found: dict[AssetName, Snapshot] = {}
     for name in order({name: model.reads for name, model in models.items()}):
         model, asset = models[name], AssetName(name)
@@ -51,11 +53,16 @@ def snapshots(models: Models) -> dict[AssetName, Snapshot]:
         said = [model.logic, model.kind, sorted(model.reads)]
         logic = Fingerprint(digest(canonical(said if model.columns is None else [*said, dict(model.columns)])))
         fingerprint = Fingerprint(digest(canonical([logic, {a: i.fingerprint for a, i in over.items()}])))
+        published = _published(model, fingerprint, over, found)
+        told = {"description": model.description} if model.description else {}
+        if asset in restated:
+            mark = restated[asset].mark
+            fingerprint, published = mixed(mark, fingerprint), marked(mark, published)
+            told[PROPERTY] = mark
         if model.kind is Kind.EXTERNAL:
             location = name
         else:
             location = physical_location(asset, fingerprint) if model.kind in PHYSICAL else ""
-        told = {"description": model.description} if model.description else {}
         definition = Definition(f"{model.logic} {model.wording}", "memory", f"models/{name}.sql")
         found[asset] = Snapshot(
             asset,
@@ -67,7 +74,7 @@ def snapshots(models: Models) -> dict[AssetName, Snapshot]:
             over,
             told,
             definition,
-            _published(model, fingerprint, over, found),
+            published,
         )
     return found
 
@@ -108,16 +115,17 @@ class MemoryLoader:
         self.models = dict(models)
         self.error: AnabranchError | None = None
 
-    def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
-        return snapshots
+    def again(self, given: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
+        found = snapshots(self.models, marks(given))
+        return {a: found.get(a, s) for a, s in given.items()}
 
     def digest(self, environment: str = "") -> str:
         return digest(repr(sorted(self.models.items())).encode())
 
-    def load(self, environment: str = "") -> Project:
+    def load(self, environment: str = "", restated: Mapping[AssetName, Restated] = NOTHING) -> Project:
         if self.error is not None:
             raise self.error
-        return Project(snapshots(self.models), self.digest())
+        return Project(snapshots(self.models, restated), self.digest())
 
     def examine(self, environment: str = "") -> Project:
         return self.load(environment)

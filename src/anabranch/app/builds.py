@@ -187,7 +187,7 @@ class Builder:
                 )
         self._listen(events.BuildBegan(step.asset))
         previous = self._state.snapshots([step.previous])[step.previous] if step.previous else None
-        work = Work(step.spans, self._plan.now, in_doubt, self._plan.partial, previous)
+        work = Work(step.spans, self._plan.now, in_doubt, self._plan.partial, previous, step.anew)
         return provider.build(snapshot, self._inputs(snapshot), work)
 
     def _end(self, step: Build, key: str, mark: Mark, built: Built | None, *, clean: bool = True) -> bool:

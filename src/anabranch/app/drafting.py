@@ -10,7 +10,7 @@ from datetime import datetime
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
 from anabranch.app.drift import Inspection, Inspector
-from anabranch.app.refreshing import Returning, due
+from anabranch.app.refreshing import Restatement, Returning, due, is_kept, restated_spans
 from anabranch.app.releasing import Releasing
 from anabranch.app.state import State
 from anabranch.app.waiting import Gate
@@ -48,6 +48,8 @@ class Aim:
     inspection: Inspection = field(default_factory=Inspection)
     check: bool = True
     explain: bool = False
+    restates: Restatement | None = None
+    """What is computed again in this environment alone."""
     window: Span | None = None
     """Only this part of the time is built, as a preview."""
     same: Mapping[str, str] = field(default_factory=dict)
@@ -111,7 +113,11 @@ class Drafter:
             else s
             for s in steps
         ]
-        carried = {s.asset: snapshots[s.snapshot].kind for s in work if isinstance(s, Build) and s.previous}
+        carried = {
+            s.asset: snapshots[s.snapshot].kind
+            for s in work
+            if isinstance(s, Build) and s.previous and aim.restates is None
+        }
         decisions = [_carries(d, carried[d.asset]) if d.asset in carried else d for d in decisions]
         audits = self._audits(aim, decisions, snapshots, inputs.get)
         ordered = with_audits([*moving, *work], audits, snapshots, inputs.get)
@@ -153,6 +159,11 @@ class Drafter:
             return replace(step, previous=was if carries else None)
         if snapshot.kind not in INCREMENTAL:
             return step
+        if aim.restates is not None and was is not None and snapshots[was].kind in INCREMENTAL:
+            content = self._state.contents([snapshots[was].location]).get(snapshots[was].location)
+            if content is not None:
+                anew = None if is_kept(snapshot) else restated_spans(snapshot, content, aim.restates.span, now)
+                return replace(step, previous=was, anew=anew or ())
         previous = self._continued(snapshot, was) if snapshot.is_forward_only and not step.again else None
         said = schedule.read(snapshot.properties)
         wanted = said.wanted(now)

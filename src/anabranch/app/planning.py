@@ -10,17 +10,18 @@ from itertools import islice
 from anabranch.app.cutoff import resolve
 from anabranch.app.drafting import Aim, Drafter
 from anabranch.app.drift import Inspection, Inspector
+from anabranch.app.refreshing import Restatement, check_restated
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
-from anabranch.domain import planner
+from anabranch.domain import planner, restated
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
-from anabranch.domain.ids import CommitId, TreeId
+from anabranch.domain.ids import CommitId, TreeId, canonical, digest
 from anabranch.domain.intervals import Span
 from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan, Reason
 from anabranch.domain.snapshot import Snapshot
-from anabranch.domain.tree import EMPTY
+from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import MergeConflict, NotFound, Refused
 from anabranch.ports.loader import Project
 from anabranch.ports.provider import Provider
@@ -46,6 +47,10 @@ class Setting:
 
 _TELL = 3
 """So many models are named in a note; the rest is counted."""
+
+
+_MARK = 16
+"""Hex digits."""
 
 
 class Planning:
@@ -167,6 +172,42 @@ class Planning:
                     asset=change.asset,
                 )
         return (trunk.head,)
+
+    def restate(self, environment: Environment, restate: Restatement, now: datetime, *, again: Again) -> Plan:
+        """What ``restate`` names is computed again in this environment alone: the data that others have too stays, and
+        the environment gets its own.
+
+        Raises:
+            Refused: it can't be computed again; or definitions can't be read by the present rules.
+        """
+        tree = self._tree(environment)
+        entries = self._state.trees.entries(tree)
+        found = self._state.snapshots(list(entries.values()))
+        there = {a: found[i] for a, i in entries.items()}
+        check_restated(restate, there)
+        mark = digest(canonical([environment.name, environment.head, sorted(restate.assets)]))[:_MARK]
+        marked = {
+            a: replace(s, properties={**s.properties, restated.PROPERTY: mark}) if a in restate.assets else s
+            for a, s in there.items()
+        }
+        plain, anew = again(there), again(marked)
+        moved = {
+            a: _moved(there[a], s) for a, s in anew.items() if a in plain and plain[a].fingerprint != s.fingerprint
+        }
+        if not moved:
+            raise Refused(
+                "the definitions can't be read by the present version",
+                hint=f"first: anabranch apply {environment.name}",
+            )
+        self._state.learn(moved.values())
+        changes = [Change(a, there[a].id, s.id) for a, s in sorted(moved.items())]
+        return self._drafter.draft(
+            Aim(
+                Action.APPLY, environment.name, environment.head, tree, self._state.trees.patch(tree, changes),
+                (environment.head,), environment, message="restate " + ", ".join(sorted(restate.assets)),
+                inspection=self._inspect(environment), restates=restate,
+            )
+        )  # fmt: skip
 
     def create(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Plan:
         """A new environment that begins as ``base`` is. Raises ``Refused`` where it exists."""
@@ -311,3 +352,16 @@ def _whole(project: Project) -> tuple[str, ...]:
     more = len(found) - _TELL
     told = "; ".join(found[:_TELL]) + (f"; and {more} more" if more > 0 else "")
     return (f"built by any change of what they read, for their columns can't be told apart: {told}",)
+
+
+def _moved(there: Snapshot, anew: Snapshot) -> Snapshot:
+    """``there``, with what is restated in it or upstream of it."""
+    mark = {k: v for k, v in anew.properties.items() if k == restated.PROPERTY}
+    return replace(
+        there,
+        fingerprint=anew.fingerprint,
+        published=anew.published,
+        upstreams=anew.upstreams,
+        location=anew.location,
+        properties={**there.properties, **mark},
+    )

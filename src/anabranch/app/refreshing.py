@@ -63,19 +63,17 @@ class Refreshing:
 
         Raises:
             NotFound: ``only`` or ``restate`` names what the environment doesn't have.
-            Refused: ``restate`` names what the trunk has too.
+            Refused: ``restate`` names what can't be computed again.
         """
         tree = self._state.commit(environment.head).tree
         snapshots = self._of(environment)
-        for name in [*(only or ()), *(restate.assets if restate else ())]:
-            if name not in snapshots:
-                raise NotFound(f"{environment.name} has no {name}", hint=f"anabranch env show {environment.name}")
+        self._require(environment, [*(only or ()), *(restate.assets if restate else ())], snapshots)
         shared = self._shared(environment, snapshots)
         moving = {a: s for a, s in snapshots.items() if s.kind in REFRESHED and a not in shared}
         contents = self._state.contents([s.location for s in moving.values()])
         again = _readers(snapshots, restate.assets) if restate else set()
         if restate is not None:
-            self._check_restated(environment, restate, again & set(shared), snapshots)
+            check_restated(restate, snapshots)
         decisions: list[Decision] = []
         gate = Gate(self._signals, now)
         failures: list[str] = []
@@ -86,7 +84,8 @@ class Refreshing:
             if snapshot is None or content is None or (only is not None and asset not in only):
                 continue
             if restate is not None:
-                spans = _restated(snapshot, content, restate.span, now) if asset in again else None
+                moves = asset in again and not is_kept(snapshot)
+                spans = restated_spans(snapshot, content, restate.span, now) if moves else None
             else:
                 spans = due(snapshot, content, now, ignore_cron=ignore_cron)
                 try:
@@ -124,6 +123,19 @@ class Refreshing:
             now=intervals.seconds(now),
         )
 
+    def shares(self, environment: Environment, restate: Restatement) -> bool:
+        """Whether the restatement would change data that the trunk has too."""
+        snapshots = self._of(environment)
+        self._require(environment, restate.assets, snapshots)
+        return bool(_readers(snapshots, restate.assets) & self._shared(environment, snapshots))
+
+    def _require(
+        self, environment: Environment, names: Iterable[AssetName], snapshots: Mapping[AssetName, Snapshot]
+    ) -> None:
+        for name in names:
+            if name not in snapshots:
+                raise NotFound(f"{environment.name} has no {name}", hint=f"anabranch env show {environment.name}")
+
     def _of(self, environment: Environment) -> dict[AssetName, Snapshot]:
         entries = self._state.trees.entries(self._state.commit(environment.head).tree)
         found = self._state.snapshots(list(entries.values()))
@@ -138,28 +150,6 @@ class Refreshing:
         return {
             a for a, s in snapshots.items() if a in there and there[a].location == s.location and s.kind in REFRESHED
         }
-
-    def _check_restated(
-        self,
-        environment: Environment,
-        restate: Restatement,
-        shared: Collection[AssetName],
-        snapshots: Mapping[AssetName, Snapshot],
-    ) -> None:
-        for asset in sorted(restate.assets):
-            if snapshots[asset].kind not in REFRESHED:
-                raise Refused(f"{asset} is a {snapshots[asset].kind.value}: it has no data of its own to compute again")
-            if snapshots[asset].kind in HISTORY:
-                raise Refused(
-                    f"{asset} is a history: what was seen in the past can't be seen again",
-                    hint="an apply of changed code keeps it",
-                )
-        if shared:
-            raise Refused(
-                f"{sorted(shared)[0]} is {self._trunk}'s data too:"
-                f" a restatement in {environment.name} mustn't change it",
-                hint=f"restate it in {self._trunk}, or change its definition here first",
-            )
 
 
 class Returning:
@@ -202,6 +192,26 @@ class Returning:
             yield commit
 
 
+def check_restated(restate: Restatement, snapshots: Mapping[AssetName, Snapshot]) -> None:
+    """Raises ``NotFound``, or ``Refused`` for what can't be computed again."""
+    for asset in sorted(restate.assets):
+        snapshot = snapshots[asset]
+        if snapshot.kind not in REFRESHED:
+            raise Refused(f"{asset} is a {snapshot.kind.value}: it has no data of its own to compute again")
+        if snapshot.kind in HISTORY:
+            raise Refused(
+                f"{asset} is a history: what was seen in the past can't be seen again",
+                hint="an apply of changed code keeps it",
+            )
+        if is_kept(snapshot):
+            raise Refused(f"{asset} says disable_restatement", asset=asset, hint="take it out to compute it again")
+
+
+def is_kept(snapshot: Snapshot) -> bool:
+    """Whether restatements leave it as it is, also those of what it reads."""
+    return snapshot.properties.get("disable_restatement") == "true"
+
+
 def due(snapshot: Snapshot, content: Content, now: datetime, *, ignore_cron: bool = False) -> Spans | None:
     """The spans to fill; ``()`` for what is computed as a whole; None where nothing is due."""
     said = schedule.read(snapshot.properties)
@@ -214,7 +224,8 @@ def due(snapshot: Snapshot, content: Content, now: datetime, *, ignore_cron: boo
     return intervals.due(wanted, held, said.unit, said.lookback) or None
 
 
-def _restated(snapshot: Snapshot, content: Content, span: Span | None, now: datetime) -> Spans | None:
+def restated_spans(snapshot: Snapshot, content: Content, span: Span | None, now: datetime) -> Spans | None:
+    """What of ``content`` is computed again for ``span`` (all of it where None), as :func:`due`."""
     if snapshot.kind not in INCREMENTAL:
         return () if snapshot.kind in AS_WHOLE else due(snapshot, content, now)
     if span is None:

@@ -23,6 +23,7 @@ from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
+from anabranch.domain.restated import Restated, marks
 from anabranch.domain.selection import Changed, Selection, candidates_of
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
@@ -168,9 +169,18 @@ class Workspace:
         return self.rules.protects(name) or (there is not None and there.protected)
 
     # -- plans -----------------------------------------------------------------------------------------------------
-    def project(self, name: EnvironmentName) -> Project:
-        """The project's files, as they are in an environment. Raises ``ModelError``."""
-        return self.loader.load(name)
+    def project(self, name: EnvironmentName, *, merged: bool = False) -> Project:
+        """The project's files, as they are in an environment; ``merged``: with what was restated in the trunk, too.
+        Raises ``ModelError``."""
+        trunk = self.rules.trunk
+        there = self.state.environment(name)
+        sources = [there.name] if there else []
+        if self.state.environment(trunk) is not None and (merged or there is None):
+            sources.insert(0, trunk)
+        return self.loader.load(name, {a: m for e in sources for a, m in self._restated(e).items()})
+
+    def _restated(self, name: EnvironmentName) -> dict[AssetName, Restated]:
+        return marks(self.assets(name))
 
     def plan_apply(
         self,
@@ -188,7 +198,7 @@ class Workspace:
             SelectionError: the selection names what isn't there.
             Refused: it lacks what belongs to it.
         """
-        setting, project = self._setting(name, self.rules.ttl), self.project(name)
+        setting, project = self._setting(name, self.rules.ttl), self.project(name, merged=merged)
         chosen = None
         if selection:
             base = self.state.environment(name) or self.state.environment(self.rules.trunk)
@@ -224,6 +234,8 @@ class Workspace:
         """What the environment's data lacks by now. Raises ``NotFound``, ``SelectionError``, ``Refused``."""
         there = self.state.require(name)
         only = self._chosen(selection, self.assets(name)) if selection else None
+        if restate is not None and self._refreshing.shares(there, restate):
+            return self._noted(self._planning.restate(there, restate, self._now(), again=self.loader.again))
         return self._noted(
             self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
         )

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     PARTIAL = "partial"
     """It was built for a part of its time, as a preview."""
     RESTORED = "restored"
+    RESTATED = "restated"
+    """It is computed again, for one environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Build:
     """The version that it takes the place of, where something is carried over from it."""
     keeps: SnapshotId | None = None
     """The version whose data stays, should all that changed in what it reads turn out to hold the same data."""
+    anew: Spans = ()
+    """Of what is carried over, what is computed again."""
 
 
 @dataclass(frozen=True, slots=True)

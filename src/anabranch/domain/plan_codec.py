@@ -83,7 +83,7 @@ def decode(data: bytes) -> Plan:
 
 def _encode_step(step: Step) -> list[object]:
     if isinstance(step, Build):
-        more = [list(step.needs), step.again, step.spans, step.previous, step.keeps]
+        more = [list(step.needs), step.again, step.spans, step.previous, step.keeps, step.anew]
         return ["build", step.id, step.provider, step.asset, step.snapshot, *more]
     if isinstance(step, Refresh):
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
@@ -102,8 +102,9 @@ def _encode_step(step: Step) -> list[object]:
 
 def _decode_step(raw: list[Any]) -> Step:
     if raw[0] == "build":
-        _, identifier, provider, asset, snapshot, needs, again, spans, previous, keeps = raw
-        return Build(identifier, provider, asset, snapshot, tuple(needs), again, _spans(spans), previous, keeps)
+        _, identifier, provider, asset, snapshot, needs, again, spans, previous, keeps, anew = raw
+        work = _spans(spans), previous, keeps, _spans(anew)
+        return Build(identifier, provider, asset, snapshot, tuple(needs), again, *work)
     if raw[0] == "refresh":
         _, identifier, provider, asset, snapshot, spans, needs = raw
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))

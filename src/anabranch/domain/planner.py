@@ -8,6 +8,7 @@ from anabranch.domain.audit import difference
 from anabranch.domain.ids import SnapshotId, StepId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Build, Decision, Point, Reason, Step, Verb
+from anabranch.domain.restated import PROPERTY
 from anabranch.domain.snapshot import Input, Kind, Snapshot
 from anabranch.domain.tree import Change
 
@@ -151,6 +152,8 @@ def _reason(
         told += [phrase] if (phrase := difference(before.audits, after.audits)) else []
         anew = "the same data in other words" if before.logic != after.logic else "described anew"
         return Reason.DESCRIBED, "; ".join(told) or anew
+    if (mark := after.properties.get(PROPERTY)) and before.properties.get(PROPERTY) != mark:
+        return Reason.RESTATED, "restated"
     if before.logic != after.logic or before.kind != after.kind:
         return Reason.CHANGED, explain(before, after)
     return Reason.UPSTREAM_CHANGED, _cause(after, changes, snapshots, explain)

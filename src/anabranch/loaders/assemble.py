@@ -14,6 +14,7 @@ from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName, asset_name, nearest
 from anabranch.domain.places import physical_location
+from anabranch.domain.restated import PROPERTY, Restated, mixed, published
 from anabranch.domain.snapshot import (
     HISTORY,
     INCREMENTAL,
@@ -60,6 +61,8 @@ class Assembly:
     """The version of all that decides fingerprints besides the files."""
     audits: Auditing | None = None
     """Nobody asks for audits where it is None."""
+    restated: Mapping[AssetName, Restated] = field(default_factory=dict)
+    """What was computed again in the environment."""
     unanalysed: dict[AssetName, str] = field(default_factory=dict)
     """Models that count as a whole, and why."""
     analysed: dict[AssetName, Analysis] = field(default_factory=dict)
@@ -416,6 +419,14 @@ class Assembly:
         properties: Mapping[str, str],
         definition: Definition,
     ) -> None:
+        properties = {k: v for k, v in properties.items() if k != PROPERTY}
+        restated = self.restated.get(name)
+        if restated is not None and restated.belongs_to(logic, definition.text):
+            mark = restated.mark
+            linked = replace(
+                linked, fingerprint=mixed(mark, linked.fingerprint), published=published(mark, linked.published)
+            )
+            properties[PROPERTY] = mark
         fingerprint = linked.fingerprint
         location = name if kind is Kind.EXTERNAL else physical_location(name, fingerprint) if kind in PHYSICAL else ""
         self._snapshots[name] = Snapshot(

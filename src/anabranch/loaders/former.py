@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anabranch.domain.ids import Fingerprint
 from anabranch.domain.names import AssetName
+from anabranch.domain.restated import marks
 from anabranch.domain.snapshot import PYTHON, Function, Kind, SeedSource, Snapshot
 from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.assemble import Assembly
@@ -47,7 +48,9 @@ def assembly(
         else:
             models.setdefault(definition.path, []).append(_query(snapshot, root, settings))
     as_then = replace(settings, sources=sources, seeds={})
-    return Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules)
+    found = Assembly(root, as_then, models, seeds, known(models, seeds), problems, rules)
+    found.restated = marks(snapshots)
+    return found
 
 
 def _query(snapshot: Snapshot, root: Path, settings: NativeSettings) -> ParsedModel:

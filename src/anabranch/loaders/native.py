@@ -13,6 +13,7 @@ from pathlib import Path
 from anabranch.domain.ids import canonical, digest
 from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
+from anabranch.domain.restated import Restated
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import ModelError, ProjectError
 from anabranch.loaders import former
@@ -30,7 +31,7 @@ from anabranch.loaders.problems import Problems
 from anabranch.loaders.python_code import LIBRARY
 from anabranch.loaders.remarks import remarks_of
 from anabranch.loaders.settings import NativeSettings, SeedSettings, SourceSettings
-from anabranch.ports.loader import Project
+from anabranch.ports.loader import NOTHING, Project
 from anabranch.sql.audits.calls import Definition, decode_file, encode_file
 from anabranch.sql.parsed import ParsedModel, decode
 from anabranch.sql.version import parser_version
@@ -67,7 +68,7 @@ class NativeLoader:
         self._version = parser_version()
         self._salt = canonical([self._version, settings.dialect, settings.default_schema])
         self._macros_salt = self._salt + canonical([settings.salt])
-        self._last: Project | None = None
+        self._last: tuple[Mapping[AssetName, Restated], Project] | None = None
 
     @property
     def root(self) -> Path:
@@ -79,7 +80,7 @@ class NativeLoader:
         self._learn(seen, {})
         return self._digest(seen, environment)
 
-    def load(self, environment: str = "") -> Project:
+    def load(self, environment: str = "", restated: Mapping[AssetName, Restated] = NOTHING) -> Project:
         """All assets, as they are in ``environment``.
 
         Raises:
@@ -87,16 +88,20 @@ class NativeLoader:
             InvalidName: a file or a header gives a name that can't become an identifier.
         """
         seen = self._look(keep=True)
-        if self._last is not None and self._last.digest == self._digest(seen, environment):
+        if (
+            self._last is not None
+            and self._last[0] == restated
+            and self._last[1].digest == self._digest(seen, environment)
+        ):
             self._learn(seen, {})
-            return self._last
+            return self._last[1]
         problems = Problems(self._root)
         assembly = self._assembly(seen, environment, problems)
+        assembly.restated = restated
         assets = self._assembled(assembly)
-        self._last = Project(
-            assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version
-        )
-        return self._last
+        found = Project(assets, self._digest(seen, environment), assembly.notes(), assembly.unanalysed, self._version)
+        self._last = dict(restated), found
+        return found
 
     def _auditing(self, files: Mapping[str, tuple[Definition, ...]], problems: Problems) -> Auditing:
         said = self._settings

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from anabranch.domain.lineage import Lineage
 from anabranch.domain.names import AssetName
 from anabranch.domain.remarks import Remarks
+from anabranch.domain.restated import Restated
 from anabranch.domain.snapshot import Snapshot
 
 
@@ -30,6 +32,9 @@ class Project:
     """What can be said of the models' queries; nothing unless it was asked for."""
 
 
+NOTHING: Mapping[AssetName, Restated] = MappingProxyType({})
+
+
 class Loader(Protocol):
     """Reads a project. It writes nothing but its cache."""
 
@@ -42,8 +47,9 @@ class Loader(Protocol):
         """The digest that :meth:`load` would return, without reading what hasn't changed."""
         ...
 
-    def load(self, environment: str = "") -> Project:
-        """All assets, as they are in ``environment``: macros may ask for its name, and variables may differ there.
+    def load(self, environment: str = "", restated: Mapping[AssetName, Restated] = NOTHING) -> Project:
+        """All assets, as they are in ``environment``: macros may ask for its name, variables may differ there, and what
+        was ``restated`` there is marked.
 
         Raises:
             ModelError: with the file, the line, the asset and what to do.
@@ -52,8 +58,9 @@ class Loader(Protocol):
         ...
 
     def again(self, snapshots: Mapping[AssetName, Snapshot]) -> Mapping[AssetName, Snapshot]:
-        """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), all
-        of one environment. Nothing where they can't be read any more."""
+        """What the present rules make of definitions that were fingerprinted by other ones (:attr:`Project.rules`), or
+        with other marks (:mod:`anabranch.domain.restated`), all of one environment. Nothing where they can't be read
+        any more."""
         ...
 
     def examine(self, environment: str = "") -> Project:

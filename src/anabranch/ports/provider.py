@@ -70,6 +70,8 @@ class Work:
     previous: Snapshot | None = None
     """The version that it takes the place of; what a history, or a forward-only change, carries over comes from
     there."""
+    anew: Spans = ()
+    """Of what is carried over, what is computed again."""
 
 
 @dataclass(frozen=True, slots=True)

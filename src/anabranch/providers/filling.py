@@ -82,8 +82,9 @@ class Filler:
         timed = snapshot.kind in INCREMENTAL
         kept = self._kept(record) if timed else None
         if kept is not None:
-            held, partial = kept.now.held, kept.partial
-            content = first(held, float(work.now), partial=partial, pending=minus(normal(work.spans), held))
+            held = minus(kept.now.held, work.anew)
+            pending = minus(union(work.spans, work.anew), held)
+            content = first(held, float(work.now), partial=kept.partial, pending=pending)
         elif timed:
             content = first((), float(work.now), partial=work.partial, pending=work.spans)
         else:
@@ -118,6 +119,9 @@ class Filler:
         columns = [n for n in column_names(self.session, self.place) if n.lower() in old]
         try:
             rows, table = name(self.session, there), name(self.session, self.place)
+            if self.work.anew and self.snapshot.kind is Kind.BY_TIME_RANGE:
+                area = time_condition(self.session, self.snapshot, there, self.work.anew)
+                rows = f"(SELECT * FROM {rows} WHERE {area} IS NOT TRUE) AS anabranch_rows"
             self.session.execute(writing.add_rows(table, rows, columns))
         except StatementFailed as error:
             raise ModelError(

@@ -6,9 +6,11 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.app.refreshing import Restatement
+from anabranch.cli import plans
 from anabranch.cli.context import environment_argument, json_option, selecting, span_of, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import at, count, seconds
+from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Verb
 from anabranch.domain.selection import Selection
@@ -73,6 +75,8 @@ def command(
 def tell(applied: Applied) -> list[str]:
     """What moved on."""
     plan = applied.plan
+    if plan.action is not Action.RUN:  # a restatement of data that others have too
+        return plans.done(applied)
     head = click.style(at(plan.environment, applied.commit), bold=True)
     number = plan.tally()[Verb.REFRESH]
     return [
