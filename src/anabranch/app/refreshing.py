@@ -8,7 +8,7 @@ published (:mod:`anabranch.app.publish`). A location is refreshed by one plan at
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,8 @@ from anabranch.domain.plan import Audits, Decision, Plan, Point, Reason, Refresh
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.errors import ModelError, NotFound, Refused
 from anabranch.ports.signals import Signals
+
+_KINDS = {Kind.EXTERNAL: "a source", Kind.EMBEDDED: "an embedded model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Refreshing:
         moving = {a: s for a, s in snapshots.items() if s.kind in REFRESHED and a not in shared}
         contents = self._state.contents([s.location for s in moving.values()])
         again = _readers(snapshots, restate.assets) if restate else set()
+        barred = sorted(a for a in again if a in moving and a not in _named(restate) and _is_barred(snapshots[a]))
+        again -= set(barred)
         if restate is not None:
             self._check_restated(environment, restate, again & set(shared), snapshots)
         decisions: list[Decision] = []
@@ -101,6 +105,8 @@ class Refreshing:
             steps[asset] = Refresh(identifier, snapshot.provider, asset, snapshot.id, spans, needs)
             phrase = _phrase(snapshot, content, spans, restated=restate is not None)
             decisions.append(Decision(asset, snapshot.id, snapshot.id, Verb.REFRESH, Reason.DUE, phrase))
+        if restate is not None:
+            _check_anything(restate, steps, contents, snapshots)
         providers = sorted({s.provider for s in steps.values()})
         points: list[Step] = [Point(StepId(f"point:{p}"), p, environment.name) for p in providers]
         by_id = {s.id: s for s in snapshots.values() if s.audits}
@@ -119,7 +125,7 @@ class Refreshing:
             settings=environment,
             author=self._author,
             message=what,
-            notes=(*_notes(shared, self._trunk, moving, only), *gate.notes, *failures),
+            notes=(*_notes(shared, self._trunk, moving, only), *_untouched(barred), *gate.notes, *failures),
             failures=tuple(failures),
             now=intervals.seconds(now),
         )
@@ -148,11 +154,25 @@ class Refreshing:
     ) -> None:
         for asset in sorted(restate.assets):
             if snapshots[asset].kind not in REFRESHED:
-                raise Refused(f"{asset} is a {snapshots[asset].kind.value}: it has no data of its own to compute again")
+                kind = _KINDS.get(snapshots[asset].kind, f"a {snapshots[asset].kind.value}")
+                raise Refused(
+                    f"{asset} is {kind}: it has no data of its own to compute again",
+                    hint="restate what it reads, or what reads it",
+                )
             if snapshots[asset].kind in HISTORY:
                 raise Refused(
                     f"{asset} is a history: what was seen in the past can't be seen again",
                     hint="an apply of changed code keeps it",
+                )
+            if snapshots[asset].kind is Kind.UNMANAGED:
+                raise Refused(
+                    f"{asset} only ever gets more rows: computed again, they would be in it twice",
+                    hint="give it another kind, or a stamp in its header: apply then builds it from the beginning",
+                )
+            if _is_barred(snapshots[asset]):
+                raise Refused(
+                    f"{asset} says disable_restatement: it isn't computed again",
+                    hint="drop disable_restatement in its header, and apply",
                 )
         if shared:
             raise Refused(
@@ -221,6 +241,38 @@ def _restated(snapshot: Snapshot, content: Content, span: Span | None, now: date
         return content.now.held or None
     unit = schedule.read(snapshot.properties).unit
     return intervals.common(content.now.held, [(unit.floor(span[0]), unit.ceil(span[1]))]) or None
+
+
+def _named(restate: Restatement | None) -> Collection[AssetName]:
+    return restate.assets if restate is not None else ()
+
+
+def _is_barred(snapshot: Snapshot) -> bool:
+    """Whether it mustn't be computed again because something else is."""
+    return snapshot.kind is Kind.UNMANAGED or snapshot.properties.get("disable_restatement") == "true"
+
+
+def _check_anything(
+    restate: Restatement,
+    steps: Collection[AssetName],
+    contents: Mapping[str, Content],
+    snapshots: Mapping[AssetName, Snapshot],
+) -> None:
+    """Raises ``Refused`` where a named asset holds nothing of the span."""
+    for asset in sorted(restate.assets):
+        if asset in steps or restate.span is None:
+            continue
+        content = contents.get(snapshots[asset].location)
+        held = ", ".join(intervals.shown(s) for s in content.now.held[:3]) if content else ""
+        raise Refused(
+            f"{asset} holds nothing of the days that should be computed again",
+            hint=f"it holds {held}" if held else "anabranch run fills what is due",
+            asset=asset,
+        )
+
+
+def _untouched(barred: Sequence[AssetName]) -> tuple[str, ...]:
+    return (f"not computed again, though they read what is: {', '.join(barred)}",) if barred else ()
 
 
 def _sources(snapshot: Snapshot, snapshots: Mapping[AssetName, Snapshot]) -> list[AssetName]:

@@ -6,7 +6,7 @@ change what SQLMesh does are noted, so that nobody relies on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import Token
@@ -62,6 +62,8 @@ class Meaning:
     stamp: str = ""
     depends_on: list[tuple[str, Sequence[Token]]] = field(default_factory=list)
     audits: tuple[Call, ...] = ()
+    named: list[tuple[str, str, Token]] = field(default_factory=list)
+    """Columns that the query must have: what names each, the column, and where."""
 
 
 def understand(found: Sequence[Property], source: Source) -> Meaning:
@@ -90,12 +92,27 @@ def understand(found: Sequence[Property], source: Source) -> Meaning:
         meaning.seed = _with_columns(meaning.seed, columns)
         if NOTED["columns"] in meaning.notes:
             meaning.notes.remove(NOTED["columns"])
-    _settle(meaning, source)
+    _settle(meaning, source, {each.key: each for each in found})
     return meaning
 
 
-def _settle(meaning: Meaning, source: Source) -> None:
+def require_columns(meaning: Meaning, columns: Sequence[str] | None, source: Source) -> None:
+    """Raises ``ModelError`` where ``columns``, the query's, are known, and lack one that its kind names."""
+    there = {c.lower(): c for c in columns or ()}
+    for by, column, token in meaning.named if there else ():
+        if column not in there:
+            near = nearest(column, list(there))
+            hint = f"did you mean {near}?" if near else f"its columns are {', '.join(there.values())}"
+            message = f"{source.asset or 'the query'} has no column {column}, which {by} names"
+            raise source.error(ModelError, message, token.start, token.end + 1, hint)
+
+
+def _settle(meaning: Meaning, source: Source, found: Mapping[str, Property]) -> None:
     """What only all properties together tell."""
+    _settle_columns(meaning, found)
+    if "end" in found and "start" in found and int(meaning.settings["end"]) <= int(meaning.settings["start"]):
+        message = f"end {found['end'].text()} lies before start {found['start'].text()}"
+        raise wrong(source, found["end"], message, "nothing would ever be due: correct one of them")
     said = meaning.partitioned_by
     if said is not None and meaning.kind is Kind.BY_PARTITION:
         meaning.settings["partitioned_by"] = ",".join(_partitions(said))
@@ -112,6 +129,29 @@ def _settle(meaning: Meaning, source: Source) -> None:
             hint="say from which day on it has rows: start '2024-01-01'",
         )
     meaning.properties |= meaning.settings
+
+
+def _settle_columns(meaning: Meaning, found: Mapping[str, Property]) -> None:
+    options = {o.key: o for o in found["kind"].options()} if "kind" in found else {}
+    for key in ("time_column", "unique_key", "updated_at_name", "columns"):
+        if key not in options or meaning.settings.get("tracked" if key == "columns" else key) in (None, "*"):
+            continue
+        items = options[key].items()
+        if not items:
+            raise options[key].error(f"{key} names no column", "name a column of the query")
+        named = items[:1] if key == "time_column" else items
+        for item in named:
+            column = Property(options[key].source, key, options[key].key_token, item).name().lower()
+            meaning.named.append((key, column, item[0]))
+    if meaning.kind is Kind.SCD_TYPE_2_BY_TIME and "updated_at_name" not in options:
+        meaning.named.append(("its kind without an updated_at_name", "updated_at", found["kind"].value[0]))
+    if meaning.kind is Kind.BY_PARTITION and meaning.partitioned_by is not None:
+        said = meaning.partitioned_by
+        if not said.items():
+            raise said.error("partitioned_by names no column", "name a column of the query")
+        meaning.named += [
+            ("partitioned_by", name, item[0]) for name, item in zip(_partitions(said), said.items(), strict=True)
+        ]
 
 
 def _partitions(said: Property) -> list[str]:

@@ -21,7 +21,7 @@ def same_definition(one: str, other: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    words = []
+    words: list[str] = []
     for found in _WORD.finditer(text):
         quoted = found["quoted"]
         word = found[0] if quoted is None else quoted
