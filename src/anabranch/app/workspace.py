@@ -285,7 +285,8 @@ class Workspace:
         applied = self._applier.apply(plan)
         self._inspector.release()
         there = self.state.environment(plan.environment)
-        if was_settled and there is not None and there.head == applied.commit:
+        is_ours = there is not None and there.head == applied.commit and not self._hooks.runs(plan)
+        if was_settled and there is not None and is_ours:
             self._inspector.settle(there)
         return applied
 
