@@ -178,3 +178,39 @@ def test_a_macro_that_ends_the_process(applied, anabranch, body: str):
     assert said.code == 2
     assert "SystemExit" in said.err
     assert "macros/r.py" in said.err
+
+
+def test_a_restatement_of_what_is_not_selected(added, anabranch):
+    with added.unchanged():
+        said = anabranch("run", "prod", "--restate", "marts.orders", "--select", "marts.top", "--yes")
+    assert said.code == 1
+    assert "marts.orders is to be restated, and isn't selected" in said.err
+
+
+@pytest.mark.parametrize(("name", "key"), [("valid_from", "valid_from"), ("Valid_To", "valid_to")])
+def test_a_history_whose_query_gives_what_the_history_adds(refused, name: str, key: str):
+    kind = "kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns (country))"
+    said = refused(kind, f"select id, country, now() as {name} from raw.orders\n")
+    assert f"1:13  marts.bad gives a column {key}, and its history adds one of that name" in said
+    assert f"say {key}_name in the kind" in said
+
+
+def test_a_history_that_calls_its_columns_otherwise(applied, anabranch):
+    applied.write(
+        "models/marts/names.sql",
+        "MODEL (kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns (country), valid_from_name begins));\n"
+        "select id, country, 7 as valid_from from raw.orders\n",
+    )
+    assert anabranch("apply", "prod", "--yes").code == 0
+    assert applied.run_sql("SELECT DISTINCT valid_from FROM marts.names") == [(7,)]
+
+
+def test_the_same_of_columns_that_are_known_only_when_it_is_built(applied, anabranch):
+    applied.run_sql("ALTER TABLE raw.orders ADD COLUMN valid_to INTEGER DEFAULT 7")
+    applied.write(
+        "models/marts/names.sql",
+        "MODEL (kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns (country)));\nselect * from raw.orders\n",
+    )
+    said = anabranch("apply", "prod", "--yes")
+    assert said.code == 1
+    assert "the query gives a column valid_to, and its history adds one of that name" in said.err

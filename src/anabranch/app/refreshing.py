@@ -72,6 +72,13 @@ class Refreshing:
         for name in [*(only or ()), *(restate.assets if restate else ())]:
             if name not in snapshots:
                 raise NotFound(f"{environment.name} has no {name}", hint=f"anabranch env show {environment.name}")
+        unselected = sorted(set(_named(restate)) - set(only)) if only is not None else []
+        if unselected:
+            raise Refused(
+                f"{unselected[0]} is to be restated, and isn't selected",
+                hint="leave out --select and --exclude, or select it too",
+                asset=unselected[0],
+            )
         shared = self._shared(environment, snapshots)
         moving = {a: s for a, s in snapshots.items() if s.kind in REFRESHED and a not in shared}
         contents = self._state.contents([s.location for s in moving.values()])
@@ -110,7 +117,7 @@ class Refreshing:
         providers = sorted({s.provider for s in steps.values()})
         points: list[Step] = [Point(StepId(f"point:{p}"), p, environment.name) for p in providers]
         by_id = {s.id: s for s in snapshots.values() if s.audits}
-        what = "restate " + ", ".join(sorted(restate.assets)) if restate else ""
+        what = "restate " + ", ".join(sorted(set(restate.assets))) if restate else ""
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=Action.RUN,

@@ -6,14 +6,14 @@ change what SQLMesh does are noted, so that nobody relies on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import Token
 
 from anabranch.domain.names import nearest
 from anabranch.domain.signals import PROPERTY as SIGNALS
-from anabranch.domain.snapshot import Kind
+from anabranch.domain.snapshot import HISTORY, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.audits.calls import Call
 from anabranch.sql.audits.parse import parse_calls
@@ -64,6 +64,8 @@ class Meaning:
     audits: tuple[Call, ...] = ()
     named: list[tuple[str, str, Token]] = field(default_factory=list)
     """Columns that the query must have: what names each, the column, and where."""
+    kind_at: tuple[int, int] = (0, 1)
+    """Where the kind stands: an offset, and the one behind it."""
 
 
 def understand(found: Sequence[Property], source: Source) -> Meaning:
@@ -99,12 +101,25 @@ def understand(found: Sequence[Property], source: Source) -> Meaning:
 def require_columns(meaning: Meaning, columns: Sequence[str] | None, source: Source) -> None:
     """Raises ``ModelError`` where ``columns``, the query's, are known, and lack one that its kind names."""
     there = {c.lower(): c for c in columns or ()}
+    _check_validity(meaning, there, source)
     for by, column, token in meaning.named if there else ():
         if column not in there:
             near = nearest(column, list(there))
             hint = f"did you mean {near}?" if near else f"its columns are {', '.join(there.values())}"
             message = f"{source.asset or 'the query'} has no column {column}, which {by} names"
             raise source.error(ModelError, message, token.start, token.end + 1, hint)
+
+
+def _check_validity(meaning: Meaning, columns: Collection[str], source: Source) -> None:
+    """Raises ``ModelError`` where a history's query gives a column that the history adds."""
+    if meaning.kind not in HISTORY:
+        return
+    for key in ("valid_from", "valid_to"):
+        name = meaning.settings.get(f"{key}_name", key)
+        if name in columns:
+            message = f"{source.asset or 'the query'} gives a column {name}, and its history adds one of that name"
+            hint = f"call the query's otherwise, or say {key}_name in the kind"
+            raise source.error(ModelError, message, *meaning.kind_at, hint)
 
 
 def _settle(meaning: Meaning, source: Source, found: Mapping[str, Property]) -> None:
@@ -196,6 +211,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
 
 def _kind(each: Property, meaning: Meaning, source: Source) -> None:
     told = understand_kind(each, source)
+    meaning.kind_at = each.value[0].start, each.value[0].end + 1
     meaning.kind, meaning.seed = told.kind, told.seed
     meaning.settings |= told.settings
     meaning.notes += told.notes
