@@ -28,7 +28,8 @@ INTRODUCTION = """\
 - `ENV` is the name of an environment, or a git branch: `feature/New-Price` means `feature_new_price`. Without it, the
   branch that is checked out is meant. See [environments](environments.md).
 - `--json` answers with one JSON object on standard output and never asks; [json](json.md) has the fields.
-- Exit codes: 0 done, 1 failed, 2 usage or project error, 3 conflict or stale plan, 130 interrupted.
+- Exit codes: 0 done, 1 failed, 2 usage or project error, 3 conflict or stale plan, 130 interrupted by
+  Ctrl-C, 143 by SIGTERM.
 - What a command answers is on standard output; plans, progress and questions are on standard error.
 """
 

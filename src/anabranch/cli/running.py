@@ -29,7 +29,7 @@ def run_plan(
     show: bool = True,
     ended: Callable[[Workspace, list[OpenPlan]], None] = lambda w, plans: None,
 ) -> None:
-    """``tell`` says what was done, and what to type next; ``ended`` is told of interrupted plans that were ended first."""
+    """``tell`` says what was done, and what to type next; ``ended`` hears of interrupted plans that it ended first."""
     reporter = Reporter(quiet=as_json)
     with workspace(context, reporter) as w:
         if not dry_run:
