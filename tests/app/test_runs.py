@@ -14,7 +14,7 @@ from tests.support.project import SOURCE, Model
 from tests.support.proxies import Crash, Doom, ProxyProvider, ProxyStore
 from tests.support.site import FEATURE, PROD, Process, Site
 
-from anabranch.app.refreshing import Restatement
+from anabranch.app.restating import Restatement
 from anabranch.app.state import CONTENT, OPEN, REFRESHING
 from anabranch.domain.commit import Action
 from anabranch.domain.names import AssetName

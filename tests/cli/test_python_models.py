@@ -282,7 +282,7 @@ def test_queries_as_sqlmesh_has_them(shop, anabranch, write):
 
 def test_a_query_only_reads(shop, anabranch, write):
     write("context.fetchdf('DROP TABLE raw.orders')\nyield from ()")
-    failed(anabranch, "read-only")
+    failed(anabranch, "only one query can be read")
     assert shop.run_sql("SELECT count(*) FROM raw.orders") == [(100,)]
 
 

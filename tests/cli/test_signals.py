@@ -115,6 +115,15 @@ def test_what_is_told_of_a_signal_that_cannot_be_asked(daily, anabranch, old, ne
     assert told in said.err
 
 
+def test_a_model_computed_as_a_whole_that_waits_for_no_signal(shop, anabranch):
+    shop.write("models/marts/top.sql", "MODEL (signals nevver); SELECT 1 AS id")
+    shop.write("signals/all.py", "from anabranch import signal\n\n\n@signal()\ndef never(batch):\n    return False\n")
+    said = anabranch("plan", "prod")
+    assert said.code == 2
+    assert "marts.top waits for signal nevver, which doesn't exist" in said.err
+    assert "did you mean never?" in said.err
+
+
 def test_a_model_computed_as_a_whole_is_asked_about_its_last_interval(shop, anabranch):
     shop.write("models/marts/top.sql", "MODEL (signals never, cron '@daily'); SELECT 1 AS id")
     shop.write(

@@ -143,3 +143,25 @@ def test_an_incremental_model(shop, anabranch):
     assert len({name for name, _ in indexes(shop)}) == 2, "two versions, two indexes"
     assert anabranch("undo", "prod", "--yes").code == 0
     assert shop.run_sql("SELECT count(*) FROM marts.days WHERE seen") == [(100,)]
+
+
+def test_a_column_of_the_view_gets_a_comment(shop, anabranch):
+    shop.write(
+        "models/marts/noted.sql",
+        "SELECT 1 AS amount;\nON_VIRTUAL_UPDATE_BEGIN;\nCOMMENT ON COLUMN @this_model.amount IS 'In euros';\n"
+        "ON_VIRTUAL_UPDATE_END;\n",
+    )
+    said = anabranch("apply", "prod", "--yes")
+    assert said.code == 0, said.err
+    found = shop.run_sql("SELECT comment FROM duckdb_columns() WHERE schema_name = 'marts' AND table_name = 'noted'")
+    assert found == [("In euros",)]
+
+
+def test_the_models_own_table_with_a_column(shop, anabranch):
+    shop.write(
+        "models/marts/noted.sql",
+        "SELECT 1 AS amount;\nUPDATE @this_model SET amount = 2 WHERE @this_model.amount = 1;\n",
+    )
+    said = anabranch("apply", "prod", "--yes")
+    assert said.code == 0, said.err
+    assert shop.run_sql("SELECT amount FROM marts.noted") == [(2,)]

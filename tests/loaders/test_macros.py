@@ -224,7 +224,7 @@ def test_blueprints_of_one_name(tmp_path: Path) -> None:
     text = "MODEL (name s.same, blueprints ((x := 1), (x := 2)));\nselect @x as x"
     with pytest.raises(DuplicateAsset) as caught:
         project(tmp_path, {"models/s/same.sql": text}).load()
-    assert caught.value.message == "two blueprints of models/s/same.sql make s.same"
+    assert caught.value.message == "s.same is defined twice in models/s/same.sql"
 
 
 def test_blueprints_are_remembered(tmp_path: Path, parsed: list[str]) -> None:

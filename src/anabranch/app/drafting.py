@@ -10,10 +10,11 @@ from datetime import datetime
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
 from anabranch.app.drift import Inspection, Inspector
-from anabranch.app.refreshing import Restatement, Returning, due, is_kept, restated_spans
+from anabranch.app.refreshing import Returning
 from anabranch.app.releasing import Releasing
+from anabranch.app.restating import Restatement, is_barred, restated_spans
 from anabranch.app.state import State
-from anabranch.app.waiting import Gate
+from anabranch.app.waiting import Gate, due
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
 from anabranch.domain.commit import Action, Environment
@@ -162,7 +163,7 @@ class Drafter:
         if aim.restates is not None and was is not None and snapshots[was].kind in INCREMENTAL:
             content = self._state.contents([snapshots[was].location]).get(snapshots[was].location)
             if content is not None:
-                anew = None if is_kept(snapshot) else restated_spans(snapshot, content, aim.restates.span, now)
+                anew = None if is_barred(snapshot) else restated_spans(snapshot, content, aim.restates.span, now)
                 return replace(step, previous=was, anew=anew or ())
         previous = self._continued(snapshot, was) if snapshot.is_forward_only and not step.again else None
         said = schedule.read(snapshot.properties)

@@ -36,6 +36,10 @@ class HookRunner:
         said = [f"{n} {'statement' if n == 1 else 'statements'} {when}" for when, n in numbers.items() if n]
         return (f"hooks: {' and '.join(said)}",) if said else ()
 
+    def runs(self, plan: Plan) -> bool:
+        """Whether statements of the user run around ``plan``: they may change anything."""
+        return plan.action in AROUND and bool(self._hooks.before or self._hooks.after)
+
     def before(self, plan: Plan) -> None:
         """Raises ``HookFailed``; then the plan isn't to be carried out."""
         failed = self._run(plan, "before_all", self._hooks.before)

@@ -10,7 +10,7 @@ from itertools import islice
 from anabranch.app.cutoff import resolve
 from anabranch.app.drafting import Aim, Drafter
 from anabranch.app.drift import Inspection, Inspector
-from anabranch.app.refreshing import Restatement, check_restated
+from anabranch.app.restating import Restatement, check_restated, check_selected
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import planner, restated
@@ -173,7 +173,15 @@ class Planning:
                 )
         return (trunk.head,)
 
-    def restate(self, environment: Environment, restate: Restatement, now: datetime, *, again: Again) -> Plan:
+    def restate(
+        self,
+        environment: Environment,
+        restate: Restatement,
+        now: datetime,
+        *,
+        again: Again,
+        only: Collection[AssetName] | None = None,
+    ) -> Plan:
         """What ``restate`` names is computed again in this environment alone: the data that others have too stays, and
         the environment gets its own.
 
@@ -184,7 +192,8 @@ class Planning:
         entries = self._state.trees.entries(tree)
         found = self._state.snapshots(list(entries.values()))
         there = {a: found[i] for a, i in entries.items()}
-        check_restated(restate, there)
+        check_selected(restate, only)
+        check_restated(restate, there, self._state.contents([there[a].location for a in restate.assets]), now)
         mark = digest(canonical([environment.name, environment.head, sorted(restate.assets)]))[:_MARK]
         marked = {
             a: replace(s, properties={**s.properties, restated.PROPERTY: mark}) if a in restate.assets else s

@@ -8,32 +8,24 @@ published (:mod:`anabranch.app.publish`). A location is refreshed by one plan at
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from anabranch.app.restating import Restatement, check_restated, check_selected, is_barred, restated_spans
 from anabranch.app.state import State
-from anabranch.app.waiting import Gate
+from anabranch.app.waiting import Gate, due
 from anabranch.domain import intervals, schedule
 from anabranch.domain.auditing import audit_step, with_audits
 from anabranch.domain.commit import Action, Commit, Environment, history
 from anabranch.domain.content import Content
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, StepId
-from anabranch.domain.intervals import Span, Spans
+from anabranch.domain.intervals import Spans
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Decision, Plan, Point, Reason, Refresh, Requirement, Return, Step, Verb
-from anabranch.domain.snapshot import AS_WHOLE, HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
-from anabranch.errors import ModelError, NotFound, Refused
+from anabranch.domain.snapshot import REFRESHED, Kind, Snapshot
+from anabranch.errors import ModelError, NotFound
 from anabranch.ports.signals import Signals
-
-
-@dataclass(frozen=True, slots=True)
-class Restatement:
-    """``assets`` are computed again for ``span``, and with them all that reads them."""
-
-    assets: Collection[AssetName]
-    span: Span | None = None
 
 
 class Refreshing:
@@ -68,12 +60,17 @@ class Refreshing:
         tree = self._state.commit(environment.head).tree
         snapshots = self._of(environment)
         self._require(environment, [*(only or ()), *(restate.assets if restate else ())], snapshots)
+        if restate is not None:
+            check_selected(restate, only)
         shared = self._shared(environment, snapshots)
         moving = {a: s for a, s in snapshots.items() if s.kind in REFRESHED and a not in shared}
         contents = self._state.contents([s.location for s in moving.values()])
         again = _readers(snapshots, restate.assets) if restate else set()
+        named = set(restate.assets) if restate else set()
+        barred = sorted(a for a in again - named if a in moving and is_barred(snapshots[a]))
+        again -= set(barred)
         if restate is not None:
-            check_restated(restate, snapshots)
+            check_restated(restate, snapshots, contents, now)
         decisions: list[Decision] = []
         gate = Gate(self._signals, now)
         failures: list[str] = []
@@ -84,8 +81,7 @@ class Refreshing:
             if snapshot is None or content is None or (only is not None and asset not in only):
                 continue
             if restate is not None:
-                moves = asset in again and not is_kept(snapshot)
-                spans = restated_spans(snapshot, content, restate.span, now) if moves else None
+                spans = restated_spans(snapshot, content, restate.span, now) if asset in again else None
             else:
                 spans = due(snapshot, content, now, ignore_cron=ignore_cron)
                 try:
@@ -103,7 +99,7 @@ class Refreshing:
         providers = sorted({s.provider for s in steps.values()})
         points: list[Step] = [Point(StepId(f"point:{p}"), p, environment.name) for p in providers]
         by_id = {s.id: s for s in snapshots.values() if s.audits}
-        what = "restate " + ", ".join(sorted(restate.assets)) if restate else ""
+        what = "restate " + ", ".join(sorted(set(restate.assets))) if restate else ""
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=Action.RUN,
@@ -118,7 +114,7 @@ class Refreshing:
             settings=environment,
             author=self._author,
             message=what,
-            notes=(*_notes(shared, self._trunk, moving, only), *gate.notes, *failures),
+            notes=(*_notes(shared, self._trunk, moving, only), *_untouched(barred), *gate.notes, *failures),
             failures=tuple(failures),
             now=intervals.seconds(now),
         )
@@ -192,46 +188,8 @@ class Returning:
             yield commit
 
 
-def check_restated(restate: Restatement, snapshots: Mapping[AssetName, Snapshot]) -> None:
-    """Raises ``NotFound``, or ``Refused`` for what can't be computed again."""
-    for asset in sorted(restate.assets):
-        snapshot = snapshots[asset]
-        if snapshot.kind not in REFRESHED:
-            raise Refused(f"{asset} is a {snapshot.kind.value}: it has no data of its own to compute again")
-        if snapshot.kind in HISTORY:
-            raise Refused(
-                f"{asset} is a history: what was seen in the past can't be seen again",
-                hint="an apply of changed code keeps it",
-            )
-        if is_kept(snapshot):
-            raise Refused(f"{asset} says disable_restatement", asset=asset, hint="take it out to compute it again")
-
-
-def is_kept(snapshot: Snapshot) -> bool:
-    """Whether restatements leave it as it is, also those of what it reads."""
-    return snapshot.properties.get("disable_restatement") == "true"
-
-
-def due(snapshot: Snapshot, content: Content, now: datetime, *, ignore_cron: bool = False) -> Spans | None:
-    """The spans to fill; ``()`` for what is computed as a whole; None where nothing is due."""
-    said = schedule.read(snapshot.properties)
-    if snapshot.kind not in INCREMENTAL:
-        is_due = ignore_cron or content.partial or said.ticked(now).timestamp() > content.now.at
-        ended = said.end is not None and content.now.at >= said.end
-        return () if is_due and not ended else None
-    held = content.now.held
-    wanted = said.wanted(now, held[0][0] if held else None)
-    return intervals.due(wanted, held, said.unit, said.lookback) or None
-
-
-def restated_spans(snapshot: Snapshot, content: Content, span: Span | None, now: datetime) -> Spans | None:
-    """What of ``content`` is computed again for ``span`` (all of it where None), as :func:`due`."""
-    if snapshot.kind not in INCREMENTAL:
-        return () if snapshot.kind in AS_WHOLE else due(snapshot, content, now)
-    if span is None:
-        return content.now.held or None
-    unit = schedule.read(snapshot.properties).unit
-    return intervals.common(content.now.held, [(unit.floor(span[0]), unit.ceil(span[1]))]) or None
+def _untouched(barred: Sequence[AssetName]) -> tuple[str, ...]:
+    return (f"not computed again, though they read what is: {', '.join(barred)}",) if barred else ()
 
 
 def _sources(snapshot: Snapshot, snapshots: Mapping[AssetName, Snapshot]) -> list[AssetName]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from anabranch.domain import intervals, schedule, signals
+from anabranch.domain.content import Content
 from anabranch.domain.intervals import Span, Spans
 from anabranch.domain.snapshot import INCREMENTAL, Snapshot
 from anabranch.ports.signals import Signals
@@ -47,3 +48,15 @@ class Gate:
             if not due:
                 return None
         return () if whole else intervals.normal(due)
+
+
+def due(snapshot: Snapshot, content: Content, now: datetime, *, ignore_cron: bool = False) -> Spans | None:
+    """The spans to fill; ``()`` for what is computed as a whole; None where nothing is due."""
+    said = schedule.read(snapshot.properties)
+    if snapshot.kind not in INCREMENTAL:
+        is_due = ignore_cron or content.partial or said.ticked(now).timestamp() > content.now.at
+        ended = said.end is not None and content.now.at >= said.end
+        return () if is_due and not ended else None
+    held = content.now.held
+    wanted = said.wanted(now, held[0][0] if held else None)
+    return intervals.due(wanted, held, said.unit, said.lookback) or None

@@ -14,7 +14,8 @@ from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.planning import Planning, Setting
-from anabranch.app.refreshing import Refreshing, Restatement
+from anabranch.app.refreshing import Refreshing
+from anabranch.app.restating import Restatement
 from anabranch.app.state import OpenPlan, State
 from anabranch.domain.commit import Commit, Environment, history
 from anabranch.domain.hooks import Hooks
@@ -25,6 +26,7 @@ from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.restated import Restated, marks
 from anabranch.domain.selection import Changed, Selection, candidates_of
+from anabranch.domain.signals import decode as signal_calls
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
 from anabranch.ports.loader import Loader, Project
@@ -120,6 +122,7 @@ class Workspace:
         )
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
+        self._signals = signals
         self._hooks = HookRunner(tables, hooks, listen)
         self._applier = Applier(state, providers, now, listen, self._hooks)
         self._janitor = Janitor(state, providers, rules.retention)
@@ -196,6 +199,7 @@ class Workspace:
 
         Raises:
             SelectionError: the selection names what isn't there.
+            ModelError: what changes waits for a signal that isn't there.
             Refused: it lacks what belongs to it.
         """
         setting, project = self._setting(name, self.rules.ttl), self.project(name, merged=merged)
@@ -203,19 +207,28 @@ class Workspace:
         if selection:
             base = self.state.environment(name) or self.state.environment(self.rules.trunk)
             chosen = self._chosen(selection, {**(self.assets(base.name) if base else {}), **project.assets})
-        return self._noted(
-            self._planning.apply(
-                name,
-                project,
-                setting,
-                self._now(),
-                again=self.loader.again,
-                merged=merged,
-                explain=explain,
-                window=window,
-                chosen=chosen,
-            )
+        plan = self._planning.apply(
+            name,
+            project,
+            setting,
+            self._now(),
+            again=self.loader.again,
+            merged=merged,
+            explain=explain,
+            window=window,
+            chosen=chosen,
         )
+        self._require_signals(plan, project)
+        return self._noted(plan)
+
+    def _require_signals(self, plan: Plan, project: Project) -> None:
+        """Raises ``ModelError`` where what is new or changed waits for a signal that isn't there: a first build asks no
+        signal of a model that is computed as a whole."""
+        if self._signals is None:
+            return
+        for asset in [d.asset for d in plan.decisions if d.after is not None and d.asset in project.assets]:
+            for call in signal_calls(project.assets[asset].properties):
+                self._signals.require(asset, call)
 
     def _noted(self, plan: Plan) -> Plan:
         return replace(plan, notes=plan.notes + self._hooks.notes(plan))
@@ -235,7 +248,7 @@ class Workspace:
         there = self.state.require(name)
         only = self._chosen(selection, self.assets(name)) if selection else None
         if restate is not None and self._refreshing.shares(there, restate):
-            return self._noted(self._planning.restate(there, restate, self._now(), again=self.loader.again))
+            return self._noted(self._planning.restate(there, restate, self._now(), again=self.loader.again, only=only))
         return self._noted(
             self._refreshing.plan(there, self._now(), only=only, ignore_cron=ignore_cron, restate=restate)
         )
@@ -297,7 +310,8 @@ class Workspace:
         applied = self._applier.apply(plan)
         self._inspector.release()
         there = self.state.environment(plan.environment)
-        if was_settled and there is not None and there.head == applied.commit:
+        is_ours = there is not None and there.head == applied.commit and not self._hooks.runs(plan)
+        if was_settled and there is not None and is_ours:
             self._inspector.settle(there)
         return applied
 

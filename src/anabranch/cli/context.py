@@ -15,6 +15,7 @@ from anabranch.app import events
 from anabranch.errors import Refused
 
 if TYPE_CHECKING:
+    from anabranch.app.state import OpenPlan
     from anabranch.app.workspace import Workspace
     from anabranch.domain.names import EnvironmentName
 
@@ -77,9 +78,9 @@ def workspace(context: click.Context, listen: events.Listener = events.silent) -
         opened.close()
 
 
-def heal(w: Workspace) -> None:
-    """Ends what was interrupted; whoever listens says so."""
-    w.heal()
+def heal(w: Workspace) -> list[OpenPlan]:
+    """Ends what was interrupted, and says what; whoever listens says so."""
+    return w.heal()
 
 
 def confirm(w: Workspace, name: EnvironmentName, question: str, *, yes: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from anabranch.app.apply import Applied
+from anabranch.app.state import OpenPlan
 from anabranch.app.workspace import Workspace
 from anabranch.cli import plans
 from anabranch.cli.context import confirm, emit, heal, workspace
@@ -26,12 +27,13 @@ def run_plan(
     everything: bool = False,
     tell: Callable[[Applied], list[str]] = plans.done,
     show: bool = True,
+    ended: Callable[[Workspace, list[OpenPlan]], None] = lambda w, plans: None,
 ) -> None:
-    """``tell`` says what was done, and what to type next."""
+    """``tell`` says what was done, and what to type next; ``ended`` hears of interrupted plans that it ended first."""
     reporter = Reporter(quiet=as_json)
     with workspace(context, reporter) as w:
         if not dry_run:
-            heal(w)
+            ended(w, heal(w))
         plan = make(w)
         if dry_run or plan.is_empty:
             _show(plan, as_json=as_json, everything=everything)

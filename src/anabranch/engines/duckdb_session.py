@@ -121,11 +121,20 @@ class DuckDBSession:
         require_arrow(self._place)
         self._end_stream()
         with errors(self._place):
+            if self._guarded:
+                self._require_query(query)
             if self._guarded and not self._in_transaction:
                 self._cursor.execute("BEGIN TRANSACTION READ ONLY")
                 self._streaming = True
             found: ArrowStream = self._cursor.sql(query).to_arrow_reader(rows or ROWS)
             return found
+
+    def _require_query(self, text: str) -> None:
+        """A transaction that only reads still lets COPY write files. Raises ``StatementFailed``."""
+        found = self._cursor.extract_statements(text)
+        written = [s for s in found if s.query or s is found[-1]]  # DuckDB adds some of its own, without a text: PIVOT
+        if len(written) != 1 or written[0].type.name not in ("SELECT", "EXPLAIN"):
+            raise StatementFailed("only one query can be read, nothing else", hint="write one SELECT")
 
     def _end_stream(self) -> None:
         if self._streaming:

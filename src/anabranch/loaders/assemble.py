@@ -193,7 +193,8 @@ class Assembly:
         if other[0] == "a source":
             message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
         elif other[0] == by:
-            message, hint = f"two blueprints of {by} make {name}", "write a variable of theirs into its name"
+            hint = "rename one of them; of blueprints, write a variable of theirs into the name"
+            message = f"{name} is defined twice in {by}"
         else:
             message, hint = f"{name} is defined by {other[0]} and by {by}", "rename one of them"
         self.problems.add(DuplicateAsset(message, asset=name, where=where, hint=hint))

@@ -132,7 +132,7 @@ class MacroFiles:
             if module.__name__ == FOLDER and module.__spec__ and module.__spec__.loader:
                 module.__spec__.loader.exec_module(module)
             return module
-        except Exception as error:  # a user's code may raise anything
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
             line, file = _line(error, self._root)
             hint = "mend the file"
             if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "sqlmesh":

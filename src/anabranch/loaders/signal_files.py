@@ -28,13 +28,19 @@ class SignalFiles:
         self._root = root.absolute()
         self._found: tuple[Code, dict[str, Signal]] | None = None
 
-    def ready(self, asset: AssetName, call: Call, due: Sequence[Span]) -> Spans:
-        modules, signals = self._load()
-        signal = signals.get(call.name)
-        if signal is None:
+    def require(self, asset: AssetName, call: Call) -> None:
+        self._signal(asset, call)
+
+    def _signal(self, asset: AssetName, call: Call) -> Signal:
+        signals = self._load()[1]
+        if call.name not in signals:
             near = nearest(call.name, list(signals))
             hint = f"did you mean {near}?" if near else f"write it into {FOLDER}/, with @signal()"
             raise ModelError(f"{asset} waits for signal {call.name}, which doesn't exist", asset=asset, hint=hint)
+        return signals[call.name]
+
+    def ready(self, asset: AssetName, call: Call, due: Sequence[Span]) -> Spans:
+        signal, modules = self._signal(asset, call), self._load()[0]
         batch = [(moment(begin), moment(end)) for begin, end in due]
         try:
             answer = signal(batch, **call.arguments)

@@ -13,6 +13,10 @@ from anabranch.domain.signals import Call
 class Signals(Protocol):
     """A project's signals."""
 
+    def require(self, asset: AssetName, call: Call) -> None:
+        """Raises ``ModelError`` where there is no such signal."""
+        ...
+
     def ready(self, asset: AssetName, call: Call, due: Sequence[Span]) -> Spans:
         """Which of ``due``, the single intervals of ``asset``, may be computed.
 

@@ -56,7 +56,7 @@ from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record, name
 from anabranch.providers.making import Maker, put_in
-from anabranch.providers.standing import check_free, check_source, difference, relation, why_not
+from anabranch.providers.standing import check_free, check_source, difference, is_as_built, relation, why_not
 
 MOST_WORKERS = 8
 GLANCE = 2.0
@@ -418,7 +418,7 @@ class ModelsProvider:
             built = expectation.built.get(snapshot.location)
             if there is None:
                 drifts.append(Drift(Fault.MISSING, asset, f"{place} is gone"))
-            elif built is not None and (there.columns, there.definition) != (built.columns, built.definition):
+            elif built is not None and not is_as_built(built, there):
                 drifts.append(Drift(Fault.ALTERED, asset, f"{place} was altered: {difference(built, there)}"))
         return drifts
 

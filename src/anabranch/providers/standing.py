@@ -10,6 +10,7 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, ModelError, Refused, StatementFailed
 from anabranch.ports.engine import Found, Relation, Session
 from anabranch.ports.provider import Built
+from anabranch.sql.spelling import same_definition
 
 
 def relation(location: str) -> Relation:
@@ -92,6 +93,11 @@ def check_source(session: Session, asset: AssetName, snapshot: Snapshot, place: 
                 asset=asset,
                 hint=f"correct sources: {asset} in anabranch.yaml; it has {', '.join(n for n, _ in found.columns)}",
             )
+
+
+def is_as_built(built: Built, there: Found) -> bool:
+    """Whether nobody has altered what was built."""
+    return built.columns == there.columns and same_definition(built.definition, there.definition)
 
 
 def difference(built: Built, there: Found) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from anabranch.errors import ModelError
 from anabranch.ports.engine import quoted
 from anabranch.sql.writing import column_list, matches
 
@@ -33,10 +34,17 @@ class HistorySettings:
 
 
 def settings(properties: Mapping[str, str], columns: Sequence[str], *, by_time: bool) -> HistorySettings:
-    """``columns``: those of the query."""
+    """``columns``: those of the query. Raises ``ModelError`` where one has the name of a column that is added."""
     keys = [k for k in properties["unique_key"].split(",") if k]
     said = properties.get("tracked", "*")
     tracked = [c for c in columns if c.lower() not in keys] if said == "*" else said.split(",")
+    for key in ("valid_from", "valid_to"):
+        name = properties.get(f"{key}_name", key)
+        if name in {c.lower() for c in columns}:
+            raise ModelError(
+                f"the query gives a column {name}, and its history adds one of that name",
+                hint=f"call the query's otherwise, or say {key}_name in the kind",
+            )
     as_valid = "updated_at_as_valid_from" if by_time else "execution_time_as_valid_from"
     return HistorySettings(
         keys,

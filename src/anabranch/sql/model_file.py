@@ -19,7 +19,7 @@ from anabranch.sql.header import take
 from anabranch.sql.macros.moments import MARK
 from anabranch.sql.outputs import output_names
 from anabranch.sql.parsed import ParsedModel, Read
-from anabranch.sql.properties import Meaning, understand
+from anabranch.sql.properties import Meaning, require_columns, understand
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
 from anabranch.sql.statements import Around, around
@@ -118,6 +118,9 @@ def _model(
         reads.append(_read(source, full, tokens[0].start, tokens[-1].end + 1, "." not in name))
     query = source.text[begin : statement.end].lstrip()
     stamp = _stamp(meaning, told, beside)
+    columns = output_names(statement.root)
+    if not told.statements:  # which might add one
+        require_columns(meaning, columns, source)
     keep(query, statement)
     return ParsedModel(
         name=meaning.name,
@@ -127,7 +130,7 @@ def _model(
         template=make_template(statement, own, default_schema),
         logic=logic(statement, meaning.kind, names, stamp),
         reads=tuple(reads),
-        columns=output_names(statement.root),
+        columns=columns,
         notes=(*meaning.notes, *found.notes),
         enabled=meaning.enabled,
         stamp=stamp,

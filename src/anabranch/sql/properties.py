@@ -6,14 +6,14 @@ change what SQLMesh does are noted, so that nobody relies on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import Token
 
 from anabranch.domain.names import nearest
 from anabranch.domain.signals import PROPERTY as SIGNALS
-from anabranch.domain.snapshot import Kind
+from anabranch.domain.snapshot import HISTORY, Kind
 from anabranch.errors import ModelError, SqlSyntaxError
 from anabranch.sql.audits.calls import Call
 from anabranch.sql.audits.parse import parse_calls
@@ -62,6 +62,10 @@ class Meaning:
     stamp: str = ""
     depends_on: list[tuple[str, Sequence[Token]]] = field(default_factory=list)
     audits: tuple[Call, ...] = ()
+    named: list[tuple[str, str, Token]] = field(default_factory=list)
+    """Columns that the query must have: what names each, the column, and where."""
+    kind_at: tuple[int, int] = (0, 1)
+    """Where the kind stands: an offset, and the one behind it."""
 
 
 def understand(found: Sequence[Property], source: Source) -> Meaning:
@@ -90,12 +94,40 @@ def understand(found: Sequence[Property], source: Source) -> Meaning:
         meaning.seed = _with_columns(meaning.seed, columns)
         if NOTED["columns"] in meaning.notes:
             meaning.notes.remove(NOTED["columns"])
-    _settle(meaning, source)
+    _settle(meaning, source, {each.key: each for each in found})
     return meaning
 
 
-def _settle(meaning: Meaning, source: Source) -> None:
+def require_columns(meaning: Meaning, columns: Sequence[str] | None, source: Source) -> None:
+    """Raises ``ModelError`` where ``columns``, the query's, are known, and lack one that its kind names."""
+    there = {c.lower(): c for c in columns or ()}
+    _check_validity(meaning, there, source)
+    for by, column, token in meaning.named if there else ():
+        if column not in there:
+            near = nearest(column, list(there))
+            hint = f"did you mean {near}?" if near else f"its columns are {', '.join(there.values())}"
+            message = f"{source.asset or 'the query'} has no column {column}, which {by} names"
+            raise source.error(ModelError, message, token.start, token.end + 1, hint)
+
+
+def _check_validity(meaning: Meaning, columns: Collection[str], source: Source) -> None:
+    """Raises ``ModelError`` where a history's query gives a column that the history adds."""
+    if meaning.kind not in HISTORY:
+        return
+    for key in ("valid_from", "valid_to"):
+        name = meaning.settings.get(f"{key}_name", key)
+        if name in columns:
+            message = f"{source.asset or 'the query'} gives a column {name}, and its history adds one of that name"
+            hint = f"call the query's otherwise, or say {key}_name in the kind"
+            raise source.error(ModelError, message, *meaning.kind_at, hint)
+
+
+def _settle(meaning: Meaning, source: Source, found: Mapping[str, Property]) -> None:
     """What only all properties together tell."""
+    _settle_columns(meaning, found)
+    if "end" in found and "start" in found and int(meaning.settings["end"]) <= int(meaning.settings["start"]):
+        message = f"end {found['end'].text()} lies before start {found['start'].text()}"
+        raise wrong(source, found["end"], message, "nothing would ever be due: correct one of them")
     said = meaning.partitioned_by
     if said is not None and meaning.kind is Kind.BY_PARTITION:
         meaning.settings["partitioned_by"] = ",".join(_partitions(said))
@@ -112,6 +144,29 @@ def _settle(meaning: Meaning, source: Source) -> None:
             hint="say from which day on it has rows: start '2024-01-01'",
         )
     meaning.properties |= meaning.settings
+
+
+def _settle_columns(meaning: Meaning, found: Mapping[str, Property]) -> None:
+    options = {o.key: o for o in found["kind"].options()} if "kind" in found else {}
+    for key in ("time_column", "unique_key", "updated_at_name", "columns"):
+        if key not in options or meaning.settings.get("tracked" if key == "columns" else key) in (None, "*"):
+            continue
+        items = options[key].items()
+        if not items:
+            raise options[key].error(f"{key} names no column", "name a column of the query")
+        named = items[:1] if key == "time_column" else items
+        for item in named:
+            column = Property(options[key].source, key, options[key].key_token, item).name().lower()
+            meaning.named.append((key, column, item[0]))
+    if meaning.kind is Kind.SCD_TYPE_2_BY_TIME and "updated_at_name" not in options:
+        meaning.named.append(("its kind without an updated_at_name", "updated_at", found["kind"].value[0]))
+    if meaning.kind is Kind.BY_PARTITION and meaning.partitioned_by is not None:
+        said = meaning.partitioned_by
+        if not said.items():
+            raise said.error("partitioned_by names no column", "name a column of the query")
+        meaning.named += [
+            ("partitioned_by", name, item[0]) for name, item in zip(_partitions(said), said.items(), strict=True)
+        ]
 
 
 def _partitions(said: Property) -> list[str]:
@@ -156,6 +211,7 @@ def _use(each: Property, meaning: Meaning, source: Source) -> None:
 
 def _kind(each: Property, meaning: Meaning, source: Source) -> None:
     told = understand_kind(each, source)
+    meaning.kind_at = each.value[0].start, each.value[0].end + 1
     meaning.kind, meaning.seed = told.kind, told.seed
     meaning.settings |= told.settings
     meaning.notes += told.notes

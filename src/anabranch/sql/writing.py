@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from anabranch.domain.intervals import Spans
 from anabranch.ports.engine import quoted
@@ -46,14 +47,54 @@ def moment(at: int, kind: str, time_format: str | None) -> str:
     if kind.startswith(("TIMESTAMP", "DATETIME")):
         return f"CAST('{found:%Y-%m-%d %H:%M:%S}' AS TIMESTAMP)"
     if kind.startswith(("VARCHAR", "TEXT", "STRING", "CHAR")):
-        text = found.strftime(time_format or "%Y-%m-%d").replace("'", "''")
+        text = _formatted(found, time_format or "%Y-%m-%d").replace("'", "''")
         return f"'{text}'"
     if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "INT", "UINTEGER", "UBIGINT"):
-        text = found.strftime(time_format or "%Y%m%d")
+        time_format = time_format or "%Y%m%d"
+        text = found.strftime(time_format)
         if not text.isdigit():
             raise ValueError(f"its format {time_format!r} makes {text!r}, which is no number")
-        return str(int(text))
+        return str(int(_formatted(found, time_format)))
     raise ValueError(f"its type {kind} is no time")
+
+
+_RISING = [
+    datetime.fromisoformat(at).replace(tzinfo=UTC)
+    for at in (
+        "1999-12-31",
+        "2000-01-01",
+        "2000-01-02T09:00",
+        "2000-01-02T10:09",
+        "2000-01-02T10:10",
+        "2000-01-02T13:00",
+        "2000-01-10",
+        "2000-02-01",
+        "2000-04-01",
+        "2000-09-30",
+        "2000-10-01",
+        "2001-01-01",
+        "2010-01-01",
+    )
+]
+"""Moments between which a format that doesn't sort as times do gives itself away."""
+
+
+def _formatted(at: datetime, time_format: str) -> str:
+    """``at`` as a text that stands for it alone, and that sorts as times do. Raises ``ValueError``, with a phrase."""
+    text = at.strftime(time_format)
+    try:
+        told = datetime.strptime(text, time_format).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"its format {time_format!r} is none that a time can be read by") from error
+    if told != at:
+        raise ValueError(f"its format {time_format!r} can't tell {at:%Y-%m-%d %H:%M} from {told:%Y-%m-%d %H:%M}")
+    made = [r.strftime(time_format) for r in _RISING]
+    for (before, after), (one, other) in zip(pairwise(_RISING), pairwise(made), strict=True):
+        if one > other:
+            raise ValueError(
+                f"by its format {time_format!r}, {other} ({after:%Y-%m-%d}) sorts before {one} ({before:%Y-%m-%d})"
+            )
+    return text
 
 
 def rows_in(query: str, condition: str) -> str:

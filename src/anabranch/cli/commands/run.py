@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from anabranch.app.apply import Applied
-from anabranch.app.refreshing import Restatement
+from anabranch.app.restating import Restatement
 from anabranch.cli import plans
 from anabranch.cli.context import environment_argument, json_option, selecting, span_of, yes_option
 from anabranch.cli.running import run_plan

@@ -5,11 +5,15 @@ from __future__ import annotations
 import click
 
 from anabranch.app.apply import Applied
+from anabranch.app.state import OpenPlan
+from anabranch.app.workspace import Workspace
 from anabranch.cli.context import environment_argument, json_option, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import at, count, seconds
+from anabranch.domain.commit import Action
 from anabranch.domain.ids import short
 from anabranch.domain.plan import Verb
+from anabranch.errors import Refused
 
 
 @click.command("undo", epilog="Example: anabranch undo prod --yes")
@@ -31,7 +35,21 @@ def command(context: click.Context, env: str | None, *, dry_run: bool, yes: bool
         yes=yes,
         dry_run=dry_run,
         tell=tell,
+        ended=lambda w, found: check_ended(w, found, env),
     )
+
+
+def check_ended(w: Workspace, found: list[OpenPlan], env: str | None) -> None:
+    """Raises ``Refused`` where an undo that was interrupted has just been carried forward: who asks for it once more
+    means that one, and not the change before it."""
+    for plan in [o.plan for o in found if o.plan.action is Action.UNDO]:
+        there = w.state.environment(plan.environment)
+        moved = there is not None and there.head != plan.requires.head
+        if moved and (env is None or w.resolve(env) == plan.environment):
+            raise Refused(
+                f"the interrupted undo of {plan.environment} is done now; nothing else was undone",
+                hint=f"to take back the change before it as well: anabranch undo {plan.environment}",
+            )
 
 
 def tell(applied: Applied) -> list[str]:

@@ -51,7 +51,7 @@ class Adapted:
             return _sql(self.function(*bound.args, **bound.kwargs), dialect)
         except MacroFailed:
             raise
-        except Exception as error:  # a user's code may raise anything
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
             raise MacroFailed(f"{type(error).__name__}: {error}{self._place(error)}", "mend the macro") from error
 
     def _place(self, error: BaseException) -> str:

@@ -146,6 +146,8 @@ class Run:
         if isinstance(value, str):
             text, before = to_text(value), self._before()
             if self._touches_dot(at):
+                if text == lexeme.lower:  # "@this_model" of a statement stands for itself until the build
+                    return text
                 return identifier(text, alone=True)
             if not isinstance(value, Sql):
                 if before == "as":
