@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anabranch.app import events
+from anabranch.app.naming import Here, Rules
 from anabranch.app.state import State
-from anabranch.app.workspace import Here, Rules, Workspace
+from anabranch.app.workspace import Workspace
 from anabranch.config import git, settings
 from anabranch.config.settings import FOLDER, Settings, Warehouse
 from anabranch.domain.names import EnvironmentName

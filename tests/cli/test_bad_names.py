@@ -212,7 +212,7 @@ Nothing was changed.
 """)
         assert anabranch("diff", "nothing_like_it").err == snapshot("""\
 ✗ there is no environment nothing_like_it
-  next: make it: anabranch env create nothing_like_it
+  next: make it: anabranch apply nothing_like_it
 Nothing was changed.
 """)
         assert anabranch("restore", "prod", "0000000").err == snapshot("""\

@@ -13,8 +13,9 @@ from tests.support.project import MemoryLoader, Models, snapshots, values
 from anabranch.app import events
 from anabranch.app.apply import Applied
 from anabranch.app.holder import LIFETIME, Holder
+from anabranch.app.naming import Here, Rules
 from anabranch.app.state import LINE, OPEN, PHYSICAL, Physical, Stage, State
-from anabranch.app.workspace import Here, Rules, Workspace
+from anabranch.app.workspace import Workspace
 from anabranch.domain.ids import CommitId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import is_adopted

@@ -128,7 +128,7 @@ class State:
             from anabranch.domain.names import nearest  # only errors need it
 
             near = nearest(name, list(self.environments()))
-            hint = f"did you mean {near}?" if near else f"make it: anabranch env create {name}"
+            hint = f"did you mean {near}?" if near else f"make it: anabranch apply {name}"
             raise NotFound(f"there is no environment {name}", hint=hint)
         return found
 

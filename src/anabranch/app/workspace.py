@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from anabranch.app import diff, events
@@ -13,6 +13,7 @@ from anabranch.app.auditing import EnvironmentAudit, Outcome
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
+from anabranch.app.naming import Here, Naming, Rules
 from anabranch.app.planning import Planning, Setting
 from anabranch.app.refreshing import Refreshing
 from anabranch.app.restating import Restatement
@@ -21,14 +22,14 @@ from anabranch.domain.commit import Commit, Environment, history
 from anabranch.domain.hooks import Hooks
 from anabranch.domain.ids import CommitId
 from anabranch.domain.intervals import Span
-from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
+from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.restated import Restated, marks
 from anabranch.domain.selection import Changed, Selection, candidates_of
 from anabranch.domain.signals import decode as signal_calls
 from anabranch.domain.snapshot import Snapshot
-from anabranch.errors import InvalidName, MovedOn, NotFound, ProjectError
+from anabranch.errors import MovedOn, NotFound
 from anabranch.ports.loader import Loader, Project
 from anabranch.ports.provider import Answer, Provider, Tables
 from anabranch.ports.rows import RowOptions
@@ -36,31 +37,6 @@ from anabranch.ports.signals import Signals
 
 EVERYTHING = Selection()
 NO_HOOKS = Hooks()
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """Where and by whom a command is called. ``branch`` is None outside git or on a detached HEAD."""
-
-    author: str
-    branch: str | None = None
-    in_git: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The project's rules for environments."""
-
-    trunk: EnvironmentName
-    branches: Mapping[str, EnvironmentName] = field(default_factory=dict)
-    ttl: timedelta | None = None
-    retention: timedelta = timedelta(days=30)
-    protected: Collection[EnvironmentName] = ()
-    """Besides the trunk: they change only when the user says so, never expire and are never dropped."""
-
-    def protects(self, name: EnvironmentName) -> bool:
-        """The trunk, or one that the project names."""
-        return name == self.trunk or name in self.protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +98,7 @@ class Workspace:
         )
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
+        self._naming = Naming(state, rules, here)
         self._signals = signals
         self._hooks = HookRunner(tables, hooks, listen)
         self._applier = Applier(state, providers, now, listen, self._hooks)
@@ -133,38 +110,8 @@ class Workspace:
 
     # -- names -----------------------------------------------------------------------------------------------------
     def resolve(self, text: str | None) -> EnvironmentName:
-        """The environment that ``text`` means: an environment's name, a git branch, or (None) the branch checked out.
-
-        Raises:
-            ProjectError: none was named, and no branch is checked out.
-            InvalidName: it can be neither.
-        """
-        if text is not None:
-            try:
-                name = environment_name(text)
-            except InvalidName:
-                return self._for_branch(text)
-            return self.rules.branches.get(text, name)
-        if self.here.branch is not None:
-            return self._for_branch(self.here.branch)
-        what = "no branch is checked out (detached HEAD)" if self.here.in_git else "this is not a git checkout"
-        raise ProjectError(f"which environment? {what}", hint="name it: anabranch COMMAND ENV")
-
-    def _for_branch(self, branch: str) -> EnvironmentName:
-        if branch in self.rules.branches:
-            return self.rules.branches[branch]
-
-        def is_free(name: EnvironmentName) -> bool:
-            if name == self.rules.trunk or name in self.rules.branches.values():
-                return False
-            there = self.state.environment(name)
-            return there is None or there.branch in (None, branch)
-
-        return environment_for_branch(branch, is_free)
-
-    def _branch_of(self, name: EnvironmentName) -> str | None:
-        branch = self.here.branch
-        return branch if branch is not None and self._for_branch(branch) == name else None
+        """As :meth:`anabranch.app.naming.Naming.resolve`."""
+        return self._naming.resolve(text)
 
     def is_protected(self, name: EnvironmentName) -> bool:
         """Whether it changes only when the user says so."""
@@ -267,8 +214,8 @@ class Workspace:
 
     def _setting(self, name: EnvironmentName, ttl: timedelta | None) -> Setting:
         if self.rules.protects(name):
-            return Setting(self._branch_of(name), self.here.author, None, protected=True)
-        return Setting(self._branch_of(name), self.here.author, self._now() + ttl if ttl else None)
+            return Setting(self._naming.branch_of(name), self.here.author, None, protected=True)
+        return Setting(self._naming.branch_of(name), self.here.author, self._now() + ttl if ttl else None)
 
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
         """Raises ``MergeConflict``."""
@@ -292,7 +239,7 @@ class Workspace:
         last."""
         names = {self.rules.trunk}
         if self.here.branch is not None:
-            names.add(self._for_branch(self.here.branch))
+            names.add(self._naming.for_branch(self.here.branch))
         found = [e for n in sorted(names) if (e := self.state.environment(n)) is not None]
         if not found:
             raise NotFound("there is nothing to undo", hint="anabranch status shows where things stand")
