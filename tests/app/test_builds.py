@@ -18,7 +18,8 @@ from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, BuildFailed, OutcomeUnknown, StalePlan
 from anabranch.ports.provider import Built
-from anabranch.providers.memory import MemoryProvider, Moment
+from anabranch.providers.memory import MemoryProvider
+from anabranch.providers.memory_world import Moment
 
 MODELS = {
     "raw.u": SOURCE,

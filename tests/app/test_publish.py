@@ -12,7 +12,8 @@ from anabranch.domain.ids import CommitId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.errors import StatementFailed
 from anabranch.ports.provider import Tables
-from anabranch.providers.memory import Hook, MemoryProvider, Moment, World, nothing
+from anabranch.providers.memory import MemoryProvider
+from anabranch.providers.memory_world import Hook, Moment, World, nothing
 
 MODELS = {
     "s.a": Model(),

@@ -13,7 +13,7 @@ from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.restating import Restatement, check_restated, check_selected
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
-from anabranch.domain import planner, restated
+from anabranch.domain import restated
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.ids import CommitId, TreeId, canonical, digest
 from anabranch.domain.intervals import Span
@@ -24,8 +24,6 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import MergeConflict, NotFound, Refused
 from anabranch.ports.loader import Project
-from anabranch.ports.provider import Provider
-from anabranch.ports.signals import Signals
 
 LOOK_BACK = 20
 """Commits of the trunk that a plan is compared with, to tell an old checkout."""
@@ -56,23 +54,11 @@ _MARK = 16
 class Planning:
     """Makes plans; changes nothing."""
 
-    def __init__(
-        self,
-        state: State,
-        providers: Mapping[str, Provider],
-        *,
-        trunk: EnvironmentName,
-        author: str,
-        explain: planner.Explain,
-        now: Callable[[], datetime],
-        signals: Signals | None = None,
-    ) -> None:
+    def __init__(self, state: State, drafter: Drafter, inspector: Inspector, *, trunk: EnvironmentName) -> None:
         self._state = state
         self._trunk = trunk
-        self._inspector = Inspector(state, providers)
-        self._drafter = Drafter(
-            state, providers, self._inspector, trunk=trunk, author=author, explain=explain, now=now, signals=signals
-        )
+        self._inspector = inspector
+        self._drafter = drafter
 
     # -- one for each use case -------------------------------------------------------------------------------------
     def apply(

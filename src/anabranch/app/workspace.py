@@ -10,6 +10,7 @@ from anabranch.app import diff, events
 from anabranch.app.adopting import Adopting
 from anabranch.app.apply import Applied, Applier, Inputs
 from anabranch.app.auditing import EnvironmentAudit, Outcome
+from anabranch.app.drafting import Drafter
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
@@ -93,9 +94,17 @@ class Workspace:
         self._now = now
         self._changed_since = changed
         self._inspector = Inspector(state, providers)
-        self._planning = Planning(
-            state, providers, trunk=rules.trunk, author=here.author, explain=explain, now=now, signals=signals
+        drafter = Drafter(
+            state,
+            providers,
+            self._inspector,
+            trunk=rules.trunk,
+            author=here.author,
+            explain=explain,
+            now=now,
+            signals=signals,
         )
+        self._planning = Planning(state, drafter, self._inspector, trunk=rules.trunk)
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._naming = Naming(state, rules, here)
