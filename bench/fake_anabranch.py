@@ -91,6 +91,8 @@ def _build(warehouse: duckdb.DuckDBPyConnection, lie: str) -> None:
         warehouse.execute(f"create table if not exists {table} as {query}")
         if lie == "builds on a comment" and "-- Amounts" in text:
             warehouse.execute(f"create table {table}_again as from {table}")
+        if lie == "builds readers" and "id < 0" in text:
+            warehouse.execute(f"create table {table}_reader as from {table}")
 
 
 def _point(
