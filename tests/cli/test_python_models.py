@@ -117,6 +117,7 @@ def test_the_plan_says_what_changed(scored, anabranch):
 @pytest.mark.parametrize(
     "body",
     [
+        "import ibis\nreturn ibis.memtable({'id': [1, 2], 'name': ['a', None]})",
         "import pandas\nreturn pandas.DataFrame({'name': ['a', None], 'id': [1, 2]}, index=[7, 9])",
         "import polars\nreturn polars.DataFrame({'id': [1, 2], 'name': ['a', None]})",
         "import polars\nreturn polars.LazyFrame({'id': [1, 2], 'name': ['a', None]})",
@@ -126,7 +127,7 @@ def test_the_plan_says_what_changed(scored, anabranch):
         "import duckdb\nreturn duckdb.sql(\"select 1 as id, 'a' as name union all select 2, null\")",
         "class Ibis:\n    def to_pyarrow(self):\n        import pyarrow as pa\n        return pa.table({'id': [1, 2], 'name': ['a', None]})\nreturn Ibis()",
     ],
-    ids=["pandas", "polars", "lazy", "reader", "batch", "generator", "relation", "to_pyarrow"],
+    ids=["ibis", "pandas", "polars", "lazy", "reader", "batch", "generator", "relation", "to_pyarrow"],
 )  # fmt: skip
 def test_what_a_function_may_return(shop, anabranch, write, body):
     write(body)

@@ -46,7 +46,7 @@ def load(engine, tmp_path):
         with engine.session() as session:
             sources = {AssetName("main.numbers"): "SELECT range AS id FROM range(10)"}
             run = PythonRun(
-                session, partial(engine.session, read_only=True), snapshot, tmp_path, sources, "main", 86400
+                session, partial(engine.session, read_only=True), snapshot, tmp_path, sources, "main", 86400, "duckdb"
             )
             run.load(PLACE, None)
             return session.query("SELECT * FROM main.made ORDER BY ALL").rows
@@ -77,6 +77,30 @@ def test_forms_of_what_is_read(load):
         "    yield rows\n"
     )
     assert len(load(text)) == 20
+
+
+def test_an_expression_is_computed_in_the_warehouse(load):
+    text = (
+        "import ibis\n"
+        "def execute(context):\n"
+        "    numbers, same = context.table('numbers').ibis(), context.table('numbers', columns=['id']).ibis()\n"
+        "    joined = numbers.join(same, numbers.id == same.id).filter(numbers.id > 3)\n"
+        "    yield joined.group_by(id=(numbers.id % 2)).agg(n=ibis._.count()).select(id=ibis._.id + ibis._.n)\n"
+        "    yield ibis.memtable({'id': [70]})\n"
+        "    yield numbers.filter(numbers.id < 0)\n"
+    )
+    assert load(text) == [(3,), (4,), (70,)], "of 4 to 9 three are even, three odd"
+
+
+def test_an_expression_over_both_sides(load):
+    text = (
+        "import ibis\n"
+        "def execute(context):\n"
+        "    numbers, own = context.table('numbers').ibis(), ibis.memtable({'id': [1]})\n"
+        "    yield numbers.join(own, 'id')\n"
+    )
+    with pytest.raises(ModelError, match="can't hold rows of memory too"):
+        load(text)
 
 
 def test_an_interrupt_stops_a_function_that_runs(load, engine):

@@ -133,7 +133,9 @@ class MemoryBench:
         sources = {a: f"SELECT * FROM {self._fill(run, a)}" for a in snapshot.upstreams}
         now = int(test.moment.timestamp()) if test.moment is not None else 0
         reading = partial(self._session, read_only=True)
-        PythonRun(run.session, reading, snapshot, self._root, sources, self._default_schema, now).load(place, None)
+        PythonRun(run.session, reading, snapshot, self._root, sources, self._default_schema, now, DUCKDB).load(
+            place, None
+        )
 
     def _template_at(self, test: UnitTest, cte: str | None, fixture: Fixture) -> Template:
         try:

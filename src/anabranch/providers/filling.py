@@ -16,6 +16,7 @@ from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, StatementFailed
 from anabranch.ports.engine import Relation, Session, transaction
 from anabranch.ports.provider import Built, Staged, Work
+from anabranch.providers.expressions import OpenSession
 from anabranch.providers.generations import (
     Record,
     column_names,
@@ -27,7 +28,7 @@ from anabranch.providers.generations import (
     time_condition,
     write_of,
 )
-from anabranch.providers.python_runs import OpenSession, PythonRun
+from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql import history, writing
 

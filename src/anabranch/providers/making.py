@@ -20,9 +20,10 @@ from anabranch.errors import AnabranchError, ModelError, StalePlan, StatementFai
 from anabranch.ports.engine import Found, Relation, Session, quoted, transaction
 from anabranch.ports.materialization import GROUP, Making, Materializations
 from anabranch.ports.provider import Staged, Work
+from anabranch.providers.expressions import OpenSession
 from anabranch.providers.filling import Filler, staged_inputs
 from anabranch.providers.generations import name
-from anabranch.providers.python_runs import OpenSession, PythonRun
+from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import relation
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import Template, fill
@@ -44,6 +45,8 @@ class Maker:
     staged: Mapping[AssetName, Staged]
     reading: OpenSession
     """Opens another session, that only reads."""
+    dialect: str
+    """The engine's."""
     writing: OpenSession | None
     """Opens another that writes, where several may at the same time."""
     materializations: Materializations
@@ -123,7 +126,9 @@ class Maker:
         reads = [a for a in self.snapshot.upstreams if a in self.inputs]
         sources = {a: self._rendered(Definition(template=("SELECT * FROM ", a, ""))) for a in reads}
         root, now = self.root, self.work.now
-        return PythonRun(self.session, self.reading, self.snapshot, root, sources, self.default_schema, now)
+        return PythonRun(
+            self.session, self.reading, self.snapshot, root, sources, self.default_schema, now, self.dialect
+        )
 
     def _look(self, place: Relation) -> Found | None:
         """What was made. A view's definition has to be looked for among all views; a table has none."""

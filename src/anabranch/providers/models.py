@@ -186,6 +186,7 @@ class ModelsProvider:
             self._default_schema,
             staged,
             self._reading,
+            self.engine.dialect,
             self.engine.session if self.workers > 1 else None,
             self._materializations,
         )

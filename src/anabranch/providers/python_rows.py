@@ -17,7 +17,11 @@ class Readable(Protocol):
     def reader(self, rows: int = 0) -> ArrowStream: ...
 
 
-def parts(value: object, columns: Mapping[str, str], asset: str) -> Iterator[ArrowStream]:
+Compute = Callable[[object], object]
+"""Has an expression over the warehouse's tables computed there; what isn't one is given back."""
+
+
+def parts(value: object, columns: Mapping[str, str], asset: str, compute: Compute) -> Iterator[ArrowStream]:
     """The rows of ``value``, each part checked for having ``columns`` and no others.
 
     Raises:
@@ -25,9 +29,9 @@ def parts(value: object, columns: Mapping[str, str], asset: str) -> Iterator[Arr
     """
     if isinstance(value, Iterator) and not hasattr(value, "__arrow_c_stream__"):
         for each in value:
-            yield from parts(each, columns, asset)
+            yield from parts(each, columns, asset, compute)
         return
-    stream = _stream(value, asset)
+    stream = _stream(compute(value), asset)
     _check(list(stream.schema.names), columns, asset)
     yield stream
 

@@ -8,7 +8,7 @@ import io
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +19,10 @@ from anabranch.domain.names import AssetName, nearest
 from anabranch.domain.snapshot import Function, Snapshot
 from anabranch.errors import AnabranchError, ModelError, Where
 from anabranch.ports.engine import ArrowStream, Relation, Session, quoted
+from anabranch.providers.expressions import Expressions, OpenSession
 from anabranch.providers.python_rows import parts
 from anabranch.python.importing import Code, code
 
-OpenSession = Callable[[], AbstractContextManager[Session]]
 _TOLD = 5
 """So many of the last lines that a function printed are told when it fails."""
 
@@ -39,6 +39,8 @@ class PythonRun:
     sources: Mapping[AssetName, str]
     default_schema: str
     now: int
+    dialect: str
+    """The engine's."""
 
     @property
     def function(self) -> Function:
@@ -80,11 +82,13 @@ class PythonRun:
             "end": moment(end) - timedelta(microseconds=1),
             "execution_time": moment(self.now),
         }
-        context = _Context(self.snapshot.asset, self.sources, self.default_schema, self.reading, stack)
+        asset = self.snapshot.asset
+        expressions = Expressions(self.dialect, self.reading, stack)
+        context = _Context(asset, self.sources, self.default_schema, self.reading, stack, expressions)
         accepted = inspect.signature(call).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
             given = {name: value for name, value in given.items() if name in accepted}
-        yield from parts(call(context, **given), function.columns, self.snapshot.asset)
+        yield from parts(call(context, **given), function.columns, asset, expressions.compute)
 
     def _where(self, error: BaseException, function: Function, modules: Code) -> Where:
         place = modules.place(error)
@@ -107,7 +111,9 @@ class _Context:
         default_schema: str,
         reading: OpenSession,
         stack: ExitStack,
+        expressions: Expressions,
     ) -> None:
+        self._expressions = expressions
         self._asset = asset
         self._sources = sources
         self._default_schema = default_schema
@@ -118,7 +124,7 @@ class _Context:
         query = self._source(name)
         if columns is not None:
             query = f"SELECT {', '.join(quoted([c]) for c in columns)} FROM ({query}\n) AS anabranch_rows"
-        return _Rows(name, query, self._reading, self._stack)
+        return _Rows(name, query, self._reading, self._stack, self._expressions)
 
     def resolve_table(self, name: str) -> str:
         return f"({self._source(name)}\n)"
@@ -139,7 +145,8 @@ class _Context:
 class _Rows:
     """See :class:`anabranch.python.Table`."""
 
-    def __init__(self, name: str, query: str, reading: OpenSession, stack: ExitStack) -> None:
+    def __init__(self, name: str, query: str, reading: OpenSession, stack: ExitStack, expressions: Expressions) -> None:
+        self._expressions = expressions
         self.name = name
         self._query = query
         self._reading = reading
@@ -162,6 +169,9 @@ class _Rows:
         import polars
 
         return polars.from_arrow(self.arrow())
+
+    def ibis(self) -> Any:
+        return self._expressions.table(self._query)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.reader().__arrow_c_stream__(requested_schema)

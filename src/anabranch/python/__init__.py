@@ -52,6 +52,10 @@ class Table(Protocol):
         """All rows, as a Polars data frame."""
         ...
 
+    def ibis(self) -> Any:
+        """A table expression. What is made of it and returned is computed by the warehouse: no row leaves it."""
+        ...
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
 
