@@ -92,6 +92,7 @@ RIGHT = [
 def warehouse():
     """What the models give, as tables."""
     with duckdb.connect() as connection:
+        connection.execute("set lambda_syntax = 'ENABLE_SINGLE_ARROW'")  # which DuckDB 2 takes when asked only
         connection.execute("create table a (id int, x int); create table b (id int, y int)")
         connection.execute(
             "create schema seeds; create table seeds.s (id int, name text); create schema raw; create table raw.t (id int, x int)"
