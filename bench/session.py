@@ -85,7 +85,8 @@ class Session:
         command = self.tool.commands.get(step)
         if command is None:
             return None
-        spare = self._spare() if self.repeat > 1 else None
+        is_new = about.changes or step is Step.LOAD_COLD
+        spare = self._spare() if self.repeat > 1 and is_new else None  # a copy's files would be read again
         runs: list[Measurement] = []
         built: int | None = None
         try:

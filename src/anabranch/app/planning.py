@@ -15,7 +15,7 @@ from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import restated
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
-from anabranch.domain.ids import CommitId, TreeId, canonical, digest
+from anabranch.domain.ids import CommitId, SnapshotId, TreeId, canonical, digest
 from anabranch.domain.intervals import Span
 from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -88,9 +88,10 @@ class Planning:
         there = self._state.environment(name)
         start = there or (self._state.environment(self._trunk) if name != self._trunk else None)
         assets = resolve(self._state, {s.asset: s for s in self._state.placed(project.assets.values())})
-        same = self._upgraded(start, assets, project.rules, again) if start is not None else {}
-        assets = {a: replace(s, location=same.get(s.location, s.location)) for a, s in assets.items()}
         known = self._state.learn(assets.values())
+        same = self._upgraded(start, known, project.rules, again) if start is not None else {}
+        if same:
+            known = self._state.learn(replace(s, location=same.get(s.location, s.location)) for s in assets.values())
         after = self._state.trees.build({s.asset: i for i, s in known.items()})
         if there is not None:
             before = self._tree(there)
@@ -123,16 +124,18 @@ class Planning:
         )  # fmt: skip
 
     def _upgraded(
-        self, start: Environment, assets: Mapping[AssetName, Snapshot], rules: str, again: Again
+        self, start: Environment, known: Mapping[SnapshotId, Snapshot], rules: str, again: Again
     ) -> dict[str, str]:
         """Where data stands that was built by other rules from what is the same by the present ones: of each such
         asset, the location that it would have, and that which it has."""
         entries = self._state.trees.entries(self._tree(start))
+        assets = {s.asset: s for i, s in known.items() if entries.get(s.asset, i) != i}
+        before = self._state.snapshots([entries[a] for a in assets])
+        moved = [a for a, s in assets.items() if before[entries[a]].location != s.location and s.is_physical]
+        if not any(before[entries[a]].definition.rules != rules for a in moved):
+            return {}
         before = self._state.snapshots(list(entries.values()))
         there = {a: before[i] for a, i in entries.items()}
-        moved = [a for a, s in assets.items() if a in there and there[a].location != s.location and s.is_physical]
-        if not any(there[a].definition.rules != rules for a in moved):
-            return {}
         anew = again(there)
         equal = [a for a in moved if a in anew and anew[a].fingerprint == assets[a].fingerprint]
         built = self._state.built([there[a].location for a in equal])

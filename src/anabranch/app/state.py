@@ -26,13 +26,13 @@ from enum import StrEnum
 
 from anabranch.app.holder import LIFETIME, Holder
 from anabranch.domain import commit as commits
-from anabranch.domain import plan_codec
+from anabranch.domain import plan_codec, restated
 from anabranch.domain import snapshot as snapshots
 from anabranch.domain.commit import Commit, Environment
 from anabranch.domain.content import Content, first
 from anabranch.domain.ids import CommitId, ObjectId, PlanId, SnapshotId, StepId, TreeId, canonical
 from anabranch.domain.journal import Entry, Mark, Progress, replay
-from anabranch.domain.names import EnvironmentName
+from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan
 from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import Trees
@@ -151,6 +151,16 @@ class State:
             found = self.store.get(missing)
             self._snapshots.update({i: snapshots.decode(found[i]) for i in missing})
         return {i: self._snapshots[i] for i in ids}
+
+    def restated(self, entries: Mapping[AssetName, SnapshotId]) -> dict[AssetName, Snapshot]:
+        """Those of an environment's snapshots that may have a mark (:mod:`anabranch.domain.restated`). They are few: most
+        aren't decoded."""
+        marked = restated.PROPERTY.encode()
+        missing = [i for i in entries.values() if i not in self._snapshots]
+        few = [SnapshotId(i) for i, data in self.store.get(missing).items() if marked in data] if missing else []
+        known = [i for i in entries.values() if i in self._snapshots]
+        found = self.snapshots([*few, *known])
+        return {a: found[i] for a, i in entries.items() if i in found}
 
     def learn(self, found: Iterable[Snapshot]) -> dict[SnapshotId, Snapshot]:
         """Makes snapshots known here, by id; :meth:`keep` writes those that are needed."""

@@ -139,7 +139,8 @@ class Workspace:
         return self.loader.load(name, {a: m for e in sources for a, m in self._restated(e).items()})
 
     def _restated(self, name: EnvironmentName) -> dict[AssetName, Restated]:
-        return marks(self.assets(name))
+        tree = self.state.commit(self.state.require(name).head).tree
+        return marks(self.state.restated(self.state.trees.entries(tree)))
 
     def plan_apply(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -33,6 +34,11 @@ COMMANDS = {
     "doctor": "Check the set-up, and say what to mend.",
     "demo": "Show the whole loop on real data, in a minute.",
 }
+
+
+_RARELY = 100_000, 20, 20
+"""For the garbage collector: a project of thousands of models is a hundred thousand objects, all of which stay, and
+looking for circles among them again and again is a fifth of a plan's time."""
 
 
 class LazyGroup(click.Group):
@@ -90,5 +96,6 @@ def main() -> None:
     130 after Ctrl-C, 143 after SIGTERM."""
     from anabranch.cli.failures import heed_signals, run
 
+    gc.set_threshold(*_RARELY)
     heed_signals()
     sys.exit(run(cli, sys.argv[1:]))
