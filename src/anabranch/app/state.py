@@ -153,7 +153,7 @@ class State:
         return {i: self._snapshots[i] for i in ids}
 
     def restated(self, entries: Mapping[AssetName, SnapshotId]) -> dict[AssetName, Snapshot]:
-        """Those of an environment's snapshots that may have a mark (:mod:`anabranch.domain.restated`). They are few: most
+        """Those of an environment's snapshots that may have a mark (:mod:`anabranch.domain.restated`): few, so most
         aren't decoded."""
         marked = restated.PROPERTY.encode()
         missing = [i for i in entries.values() if i not in self._snapshots]
