@@ -118,3 +118,11 @@ def test_ten_years_are_one_span(visits, anabranch):
     (cell,) = [v for k, v in visits.cells("content/").items() if "daily" in k]
     assert len(cell) < 200
     assert rows(visits, "marts.total") == [(100,)]
+
+
+def test_a_start_that_lies_ahead_is_told(visits, anabranch):
+    visits.replace("models/marts/daily.sql", "start '2024-01-01', end '2024-01-10'", "start '2999-01-01'")
+    said = anabranch("apply", "prod", "--yes")
+    assert said.code == 0
+    assert "note: marts.daily stays empty: its start, 2999-01-01, lies ahead" in said.err
+    assert rows(visits, "marts.daily") == []

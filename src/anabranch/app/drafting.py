@@ -138,7 +138,11 @@ class Drafter:
             message=aim.message,
             restores=aim.restores,
             repairs=repairs + tuple(sorted(drifted)),
-            notes=aim.notes + lost + self._notes(aim, decisions, unchecked) + tuple(gate.notes),
+            notes=aim.notes
+            + lost
+            + self._notes(aim, decisions, unchecked)
+            + _ahead([snapshots[s.snapshot] for s in work if isinstance(s, Build)], now)
+            + tuple(gate.notes),
             now=intervals.seconds(now),
             partial=aim.window is not None,
             same=aim.same,
@@ -306,6 +310,16 @@ def _keepable(step: Build, snapshots: Mapping[SnapshotId, Snapshot], built: Coll
     if step.keeps is None or snapshots[step.keeps].location in built:
         return step
     return replace(step, keeps=None)
+
+
+def _ahead(built: Iterable[Snapshot], now: datetime) -> tuple[str, ...]:
+    """Tells of models that stay empty for now."""
+    starts = {s.asset: schedule.read(s.properties).start for s in built if s.kind in INCREMENTAL}
+    return tuple(
+        f"{asset} stays empty: its start, {schedule.spoken(start)}, lies ahead"
+        for asset, start in sorted(starts.items())
+        if start is not None and start > intervals.seconds(now)
+    )
 
 
 def _carries(decision: Decision, kind: Kind) -> Decision:

@@ -26,6 +26,7 @@ PRESETS = {
 }
 _SAMPLE = 24
 """Ticks that are looked at to find the shortest gap between two."""
+_NEVER = "it never fires"
 _ORIGIN = datetime(2023, 12, 1, tzinfo=UTC)  # a leap day lies ahead
 
 
@@ -80,9 +81,20 @@ def check(cron: str) -> None:
     try:
         next(CronSim(_spelled(cron), _ORIGIN))
     except CronSimError as error:
-        raise ValueError(str(error).lower()) from error
+        raise ValueError(_NEVER if _is_right_in_any_month(cron) else str(error).lower()) from error
     except StopIteration:
-        raise ValueError("it never fires") from None
+        raise ValueError(_NEVER) from None
+
+
+def _is_right_in_any_month(cron: str) -> bool:
+    """Whether each part is right by itself, so that only the day isn't in the month: cronsim says the same of both."""
+    minute, hour, day, month, *rest = [*cron.split(), "", "", "", ""]
+    try:
+        for each in ([minute, hour, day, "*"], [minute, hour, "*", month]):
+            next(CronSim(" ".join([*each, *rest]).strip(), _ORIGIN))
+    except (CronSimError, StopIteration):
+        return False
+    return True
 
 
 def unit_of(cron: str) -> Unit:
