@@ -251,3 +251,15 @@ def test_a_problem_in_one_file_tells_of_others(tmp_path: Path) -> None:
     write(tmp_path, FILES)
     with pytest.raises(ProjectError, match="there is no variable @nobody\nand one more:"):
         project(tmp_path, {"models/a.sql": "select @nobody", "models/b.sql": "select @IF(x, 1)"}).load()
+
+
+def test_a_constant_that_is_changed_by_another_name(tmp_path: Path) -> None:
+    """``limits["most"] = 1`` defines nothing: it changes whatever ``limits`` is."""
+    text = (
+        "from anabranch.macros import macro\nDEFAULTS = {}\nlimits = DEFAULTS\nlimits['most'] = %s\n\n\n"
+        "@macro()\ndef most(evaluator):\n    return str(DEFAULTS['most'])\n"
+    )
+    files = {"models/s/a.sql": "select @most() as x"}
+    before = prints(project(tmp_path, {**files, "macros/m.py": text % 1}))
+    after = prints(project(tmp_path, {**files, "macros/m.py": text % 2}))
+    assert differing(before, after) == ["a"]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from anabranch.domain.ids import digest
 from anabranch.errors import ModelError, Where
-from anabranch.loaders.macro_index import FOLDER, index, module_name
+from anabranch.loaders.macro_index import FOLDER, index
 from anabranch.macros import MARK
+from anabranch.python.importing import module_name
 
 if TYPE_CHECKING:
     from anabranch.sql.macros.scope import PythonMacro

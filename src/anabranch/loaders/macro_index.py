@@ -9,24 +9,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from anabranch.domain.ids import digest
-from anabranch.errors import ModelError, Where
+from anabranch.loaders.python_code import Module, read_module
+from anabranch.python.importing import module_name
 
 FOLDER = "macros"
-
-
-@dataclass(slots=True)
-class _Module:
-    """``bound``: the statements that define each name; ``always``: those that may do anything."""
-
-    name: str
-    bound: dict[str, list[ast.stmt]] = field(default_factory=dict)
-    always: list[ast.stmt] = field(default_factory=list)
-    macros: dict[str, str] = field(default_factory=dict)
-    """Functions by the names of macros."""
 
 
 def index(root: Path, texts: Mapping[str, str]) -> dict[str, str]:
@@ -35,55 +24,22 @@ def index(root: Path, texts: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ModelError: a file doesn't parse.
     """
-    modules = {module_name(path): _read(root, path, text) for path, text in sorted(texts.items())}
+    modules = {module_name(path): read_module(root, path, text) for path, text in sorted(texts.items())}
     found: dict[str, str] = {}
     for module in modules.values():
-        for macro, function in module.macros.items():
+        for macro, function in _macros(module):
             parts = dict.fromkeys(_closure(modules, module, function, set()))
             found[macro] = digest("\0".join(parts).encode())
     return found
 
 
-def module_name(path: str) -> str:
-    """``macros/a/b.py`` is ``macros.a.b``."""
-    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-
-
-def _read(root: Path, path: str, text: str) -> _Module:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        where = Where(root / path, line, getattr(error, "offset", None) or 1)
-        message = f"{path} isn't Python: {getattr(error, 'msg', None) or error}"
-        raise ModelError(message, where=where, hint="mend the file") from error
-    module = _Module(module_name(path))
-    for statement in tree.body:
-        names = list(_names(statement))
-        for name in names:
-            module.bound.setdefault(name, []).append(statement)
-        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if not names and not is_text:
-            module.always.append(statement)
+def _macros(module: Module) -> Iterator[tuple[str, str]]:
+    """The names of a module's macros, and their functions."""
+    for statement in module.tree.body:
         if isinstance(statement, ast.FunctionDef):
             for decorator in statement.decorator_list:
                 if (macro := _macro(decorator, statement.name)) is not None:
-                    module.macros[macro.lower()] = statement.name
-    return module
-
-
-def _names(statement: ast.stmt) -> Iterator[str]:
-    """What a statement defines, where that is all it does."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
-    elif isinstance(statement, ast.Import | ast.ImportFrom):
-        for alias in statement.names:
-            if alias.name != "*":
-                yield alias.asname or alias.name.partition(".")[0]
+                    yield macro.lower(), statement.name
 
 
 def _macro(decorator: ast.expr, function: str) -> str | None:
@@ -98,7 +54,7 @@ def _macro(decorator: ast.expr, function: str) -> str | None:
 
 
 def _closure(
-    modules: Mapping[str, _Module], module: _Module, name: str | None, seen: set[tuple[str, str | None]]
+    modules: Mapping[str, Module], module: Module, name: str | None, seen: set[tuple[str, str | None]]
 ) -> Iterator[str]:
     """The text of all that ``name`` depends on; of the whole module where it is None."""
     if (module.name, name) in seen:
@@ -118,8 +74,8 @@ def _closure(
 
 
 def _imported(
-    modules: Mapping[str, _Module],
-    module: _Module,
+    modules: Mapping[str, Module],
+    module: Module,
     statement: ast.Import | ast.ImportFrom,
     name: str | None,
     seen: set[tuple[str, str | None]],
