@@ -1,13 +1,8 @@
 """Changes that leave the rows that are there."""
 
 import pytest
+from tests.support.visits import visits_project
 
-YAML = """\
-project: shop
-warehouse: {database: shop.duckdb}
-sources:
-  raw.visits: {columns: {id: integer, day: date, amount: integer}}
-"""
 DAILY = """\
 MODEL (
   kind INCREMENTAL_BY_TIME_RANGE (time_column day, forward_only true),
@@ -15,21 +10,16 @@ MODEL (
 );
 SELECT day, count(*) AS visits FROM raw.visits GROUP BY day
 """
+MODELS = {
+    "models/marts/daily.sql": DAILY,
+    "models/marts/total.sql": "SELECT sum(visits) AS visits FROM marts.daily\n",
+}
 
 
 @pytest.fixture
 def visits(shop, anabranch):
     """Five days of visits, ten each, in prod; then two days more are due."""
-    shop.write("anabranch.yaml", YAML)
-    for path in list((shop.root / "models").rglob("*.sql")) + list((shop.root / "seeds").rglob("*.csv")):
-        path.unlink()
-    shop.write("models/marts/daily.sql", DAILY)
-    shop.write("models/marts/total.sql", "SELECT sum(visits) AS visits FROM marts.daily\n")
-    shop.run_sql(
-        "CREATE SCHEMA IF NOT EXISTS raw",
-        "CREATE TABLE raw.visits AS SELECT range::INTEGER AS id,"
-        " (DATE '2024-01-01' + (range % 7)::INTEGER)::DATE AS day, 1 AS amount FROM range(70)",
-    )
+    visits_project(shop, MODELS, days=7)
     assert anabranch("apply", "prod", "--yes").code == 0
     shop.branch("feature")
     shop.replace("models/marts/daily.sql", "end '2024-01-05'", "end '2024-01-07'")

@@ -1,13 +1,8 @@
 """Data that an environment shares is computed again there, and nowhere else."""
 
 import pytest
+from tests.support.visits import visits_project
 
-YAML = """\
-project: shop
-warehouse: {database: shop.duckdb}
-sources:
-  raw.visits: {columns: {id: integer, day: date, amount: integer}}
-"""
 HEADER = "MODEL (kind INCREMENTAL_BY_TIME_RANGE (time_column day), start '2024-01-01', end '2024-01-05');\n"
 FILES = {
     "models/marts/daily.sql": f"{HEADER}SELECT day, count(*) AS visits, max(id) AS last FROM raw.visits GROUP BY day\n",
@@ -22,16 +17,7 @@ SHOWN = ("daily", "doubled", "shown", "total", "other")
 @pytest.fixture
 def visits(shop, anabranch):
     """Five days of ten visits in prod, and in feature, which shares all of it; then the source loses all but id 0."""
-    shop.write("anabranch.yaml", YAML)
-    for path in list((shop.root / "models").rglob("*.sql")) + list((shop.root / "seeds").rglob("*.csv")):
-        path.unlink()
-    for path, text in FILES.items():
-        shop.write(path, text)
-    shop.run_sql(
-        "CREATE SCHEMA IF NOT EXISTS raw",
-        "CREATE TABLE raw.visits AS SELECT range::INTEGER AS id,"
-        " (DATE '2024-01-01' + (range % 5)::INTEGER)::DATE AS day, 1 AS amount FROM range(50)",
-    )
+    visits_project(shop, FILES, days=5)
     assert anabranch("apply", "prod", "--yes").code == 0
     shop.branch("feature")
     assert anabranch("env", "create", "feature").code == 0

@@ -1,32 +1,22 @@
 """Data that moves on, as people do it."""
 
 import pytest
+from tests.support.visits import visits_project
 
-YAML = """\
-project: shop
-warehouse: {database: shop.duckdb}
-sources:
-  raw.visits: {columns: {id: integer, day: date, amount: integer}}
-"""
 DAILY = """\
 MODEL (kind INCREMENTAL_BY_TIME_RANGE (time_column day), start '2024-01-01', end '2024-01-10');
 SELECT day, count(*) AS visits FROM raw.visits GROUP BY day
 """
+MODELS = {
+    "models/marts/daily.sql": DAILY,
+    "models/marts/total.sql": "SELECT sum(visits) AS visits FROM marts.daily\n",
+}
 
 
 @pytest.fixture
 def visits(shop):
     """A project with ten days of visits, applied."""
-    shop.write("anabranch.yaml", YAML)
-    for path in list((shop.root / "models").rglob("*.sql")) + list((shop.root / "seeds").rglob("*.csv")):
-        path.unlink()
-    shop.write("models/marts/daily.sql", DAILY)
-    shop.write("models/marts/total.sql", "SELECT sum(visits) AS visits FROM marts.daily\n")
-    shop.run_sql(
-        "CREATE SCHEMA IF NOT EXISTS raw",
-        "CREATE TABLE raw.visits AS SELECT range::INTEGER AS id,"
-        " (DATE '2024-01-01' + (range % 10)::INTEGER)::DATE AS day, 1 AS amount FROM range(100)",
-    )
+    visits_project(shop, MODELS, days=10)
     return shop
 
 
