@@ -38,5 +38,5 @@ def test_rights_are_granted_again(tmp_path: Path, support: Support):
     engine = SimpleNamespace(capabilities={Capability.GRANTS: support})
     provider = ModelsProvider(cast(Any, engine), root=tmp_path, trunk=EnvironmentName("prod"), default_schema="main")
     session = Forgetful()
-    provider._point(cast(Any, session), {OLD: TABLE, NEW: TABLE, GONE: None})
+    provider._showing.point(cast(Any, session), {OLD: TABLE, NEW: TABLE, GONE: None})
     assert session.rights == ({OLD: (Grant("SELECT", "analyst"),)} if support is Support.FULL else {})

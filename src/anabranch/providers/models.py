@@ -18,14 +18,12 @@ from types import MappingProxyType
 
 from anabranch.domain.audit import Audit, Finding
 from anabranch.domain.content import Content
-from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.journal import Outcome
-from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, is_adopted, is_physical_schema, shown_location
+from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.places import Suffix, is_adopted, is_physical_schema
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
-    Refused,
     StatementFailed,
     WarehouseUnavailable,
     Where,
@@ -41,9 +39,7 @@ from anabranch.ports.provider import (
     Drift,
     Expectation,
     Fault,
-    Move,
     Over,
-    Shown,
     Staged,
     Standing,
     Swap,
@@ -54,15 +50,15 @@ from anabranch.ports.rows import RowDiff, RowOptions
 from anabranch.providers import adopting, generations, python_runs
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
-from anabranch.providers.generations import Record, name
-from anabranch.providers.making import Maker, put_in
-from anabranch.providers.standing import check_free, check_source, difference, is_as_built, relation, why_not
+from anabranch.providers.generations import Record
+from anabranch.providers.making import Maker
+from anabranch.providers.showing import Showing
+from anabranch.providers.standing import check_free, check_source, difference, is_as_built, relation
 
 MOST_WORKERS = 8
 GLANCE = 2.0
 """Seconds that a look (for drift, for what stands in the way) waits for another process."""
 CONTENTS = str(generations.RECORD)
-_RECORD = Relation(OWN_PREFIX, "environments")
 
 
 class ModelsProvider:
@@ -89,6 +85,7 @@ class ModelsProvider:
         self._default_schema = default_schema
         self._suffix = suffix
         self._workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+        self._showing = Showing(engine, trunk, suffix, self._tell)
         self._schemas: set[str] = set()
         self._schemas_lock = threading.Lock()
 
@@ -105,17 +102,7 @@ class ModelsProvider:
 
     def shown_at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
         """Where readers find ``asset`` in ``environment``."""
-        return relation(shown_location(asset, None if environment == self._trunk else environment, self._suffix))
-
-    def _pointer(
-        self, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot | None
-    ) -> tuple[AssetName, Relation, Relation] | None:
-        """``(asset, view, what it selects from)``; None where there is to be no view: nothing at all, an embedded
-        model, and a source under its own name."""
-        if snapshot is None or snapshot.kind is Kind.EMBEDDED:
-            return None
-        place, target = self.shown_at(environment, asset), relation(snapshot.location)
-        return None if place == target else (asset, place, target)
+        return self._showing.at(environment, asset)
 
     # -- building --------------------------------------------------------------------------------------------------
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
@@ -130,23 +117,9 @@ class ModelsProvider:
         with self.engine.session(read_only=True, patience=GLANCE) as session:
             for asset, snapshot in sorted(sources.items()):
                 check_source(session, asset, snapshot, self.engine.place)
-            self._check_names(session, environment, added)
-            pointers = [p for a, s in added.items() if (p := self._pointer(environment, a, s)) is not None]
+            self._showing.check_names(session, environment, added)
+            pointers = [p for a, s in added.items() if (p := self._showing.pointer(environment, a, s)) is not None]
             check_free(session, {place: (asset, target) for asset, place, target in pointers})
-
-    def _check_names(self, session: Session, environment: EnvironmentName, fresh: Collection[AssetName]) -> None:
-        """An asset named as if it lay in an environment would stand where that environment shows another."""
-        names = sorted({environment, *self._recorded(session)} - {self._trunk})
-        for asset in sorted(fresh):
-            schema, name = asset.split(".")[-2:]
-            part = schema if self._suffix is Suffix.SCHEMA else name
-            for other in names:
-                if part.endswith(f"{SEPARATOR}{other}"):
-                    raise Refused(
-                        f"{asset} is named like what environment {other} shows: {part} ends in {SEPARATOR}{other}",
-                        hint="rename the asset, or choose another environment's name",
-                        asset=asset,
-                    )
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -278,110 +251,18 @@ class ModelsProvider:
             session.begin()
             prepared = _Prepared(session)
             try:
-                self._ensure_record(session)
+                self._showing.ensure_record(session)
                 reshaped = generations.swap(session, swaps)
                 adopting.take(session, takeovers)
-                move = decide(self._recorded(session).get(environment))
-                prepared.moved = self._move(session, environment, move)
+                move = decide(self._showing.recorded(session).get(environment))
+                prepared.moved = self._showing.move(session, environment, move)
                 adopting.give_back(session, takeovers)
                 if reshaped:
-                    self._point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
+                    self._showing.point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
                 yield prepared
             finally:
                 if not prepared.committed:
                     session.rollback()
-
-    def _move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
-        pointers: dict[Relation, Relation | None] = {}
-        fresh: dict[Relation, tuple[AssetName, Relation]] = {}
-        for asset, (before, after) in move.entries.items():
-            old = self._pointer(environment, asset, before)
-            new = self._pointer(environment, asset, after)
-            if (
-                old == new and before != after
-            ):  # another definition of the same data; a repair has the same on both sides
-                continue
-            if old is not None:
-                pointers[old[1]] = None
-            if new is not None:
-                pointers[new[1]] = new[2]
-                if old is None:
-                    fresh[new[1]] = asset, new[2]
-        self._check_names(session, environment, [asset for asset, _ in fresh.values()])
-        check_free(session, fresh)
-        session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
-        try:
-            self._point(session, pointers)
-        except StatementFailed as failure:
-            session.rollback()
-            raise why_not(session, pointers, failure) from failure
-        for asset, (_, after) in sorted(move.entries.items()):
-            if after is not None:
-                self._shown(session, environment, asset, after)
-        dropped = {p.schema for p, target in pointers.items() if target is None}
-        if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
-            session.drop_schemas(dropped)
-        self._record(session, environment, move.shown)
-        return len(pointers)
-
-    def _point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
-        """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""
-        has_grants = self.engine.capabilities.get(Capability.GRANTS) is Support.FULL
-        kept = session.grants([view for view, target in pointers.items() if target is not None]) if has_grants else {}
-        session.point(pointers)
-        for view, granted in kept.items():
-            session.grant(view, granted)
-
-    def _point_again(self, session: Session, reshaped: Collection[Relation], snapshots: Mapping[str, Snapshot]) -> None:
-        """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
-        found = {v: t for v, t in session.targets(session.schemas()).items() if t in reshaped}
-        self._point(session, found)
-        for environment in self._recorded(session):
-            for snapshot in snapshots.values():
-                if found.get(self.shown_at(environment, snapshot.asset)) == relation(snapshot.location):
-                    self._shown(session, environment, snapshot.asset, snapshot)
-
-    def _shown(self, session: Session, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot) -> None:
-        """Runs what the model says for when its view is made."""
-        pointer = self._pointer(environment, asset, snapshot)
-        if pointer is None:
-            return
-        view = pointer[1]
-        for template in snapshot.definition.statements.shown:
-            text = put_in(
-                template, name(session, view), str(view), lambda a: name(session, self.shown_at(environment, a))
-            )
-            try:
-                session.execute(text)
-            except StatementFailed as failure:
-                self._tell(failure, snapshot)
-                raise
-
-    def _ensure_record(self, session: Session) -> None:
-        session.create_schemas([_RECORD.schema])
-        session.execute(
-            f"CREATE TABLE IF NOT EXISTS {name(session, _RECORD)}"
-            " (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
-        )
-
-    def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
-        record = name(session, _RECORD)
-        session.execute(f"DELETE FROM {record} WHERE environment = '{environment}'")
-        if shown is not None:
-            session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
-
-    def _recorded(self, session: Session) -> dict[EnvironmentName, Shown]:
-        """What each environment shows."""
-        try:
-            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {name(session, _RECORD)}").rows
-        except StatementFailed:
-            if session.describe(_RECORD) is not None:
-                raise
-            return {}
-        return {
-            EnvironmentName(str(name)): Shown(CommitId(ObjectId(str(commit))), TreeId(ObjectId(str(tree))))
-            for name, commit, tree in rows
-        }
 
     # -- observing -------------------------------------------------------------------------------------------------
     def observe(self, expectation: Expectation) -> list[Drift]:
@@ -391,7 +272,7 @@ class ModelsProvider:
                 hint="check warehouse.database in anabranch.yaml, or put the file back",
             )
         with self.engine.session(read_only=True, patience=GLANCE) as session:
-            shown = self._recorded(session).get(expectation.environment)
+            shown = self._showing.recorded(session).get(expectation.environment)
             drifts = []
             if shown != expectation.shown:
                 told = "nothing" if shown is None else f"@ {shown.commit[:7]}"
@@ -399,7 +280,7 @@ class ModelsProvider:
             return drifts + self._physical_drift(session, expectation) + self._pointer_drift(session, expectation)
 
     def _pointer_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
-        wanted = (self._pointer(expectation.environment, a, s) for a, s in expectation.snapshots.items())
+        wanted = (self._showing.pointer(expectation.environment, a, s) for a, s in expectation.snapshots.items())
         expected = {place: (asset, target) for asset, place, target in filter(None, wanted)}
         found = session.targets({p.schema for p in expected})
         drifts = []

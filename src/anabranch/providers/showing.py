@@ -1,0 +1,160 @@
+"""What readers see: the views of each environment, and the record of which commit they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from anabranch.domain.ids import CommitId, ObjectId, TreeId
+from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
+from anabranch.domain.places import Suffix, shown_location
+from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.errors import (
+    AnabranchError,
+    Refused,
+    StatementFailed,
+)
+from anabranch.ports.engine import Capability, Engine, Relation, Session, Support
+from anabranch.ports.provider import (
+    Move,
+    Shown,
+)
+from anabranch.providers.generations import name
+from anabranch.providers.making import put_in
+from anabranch.providers.standing import check_free, relation, why_not
+
+_RECORD = Relation(OWN_PREFIX, "environments")
+
+
+class Showing:
+    """The views of all environments in one warehouse. ``tell`` gives an error what it is about."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        trunk: EnvironmentName,
+        suffix: Suffix,
+        tell: Callable[[AnabranchError, Snapshot], None],
+    ) -> None:
+        self._engine = engine
+        self._trunk = trunk
+        self._suffix = suffix
+        self._tell = tell
+
+    def at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
+        """Where readers find ``asset`` in ``environment``."""
+        return relation(shown_location(asset, None if environment == self._trunk else environment, self._suffix))
+
+    def pointer(
+        self, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot | None
+    ) -> tuple[AssetName, Relation, Relation] | None:
+        """``(asset, view, what it selects from)``; None where there is to be no view: nothing at all, an embedded
+        model, and a source under its own name."""
+        if snapshot is None or snapshot.kind is Kind.EMBEDDED:
+            return None
+        place, target = self.at(environment, asset), relation(snapshot.location)
+        return None if place == target else (asset, place, target)
+
+    def check_names(self, session: Session, environment: EnvironmentName, fresh: Collection[AssetName]) -> None:
+        """An asset named as if it lay in an environment would stand where that environment shows another."""
+        names = sorted({environment, *self.recorded(session)} - {self._trunk})
+        for asset in sorted(fresh):
+            schema, name = asset.split(".")[-2:]
+            part = schema if self._suffix is Suffix.SCHEMA else name
+            for other in names:
+                if part.endswith(f"{SEPARATOR}{other}"):
+                    raise Refused(
+                        f"{asset} is named like what environment {other} shows: {part} ends in {SEPARATOR}{other}",
+                        hint="rename the asset, or choose another environment's name",
+                        asset=asset,
+                    )
+
+    def move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
+        """Sets, moves and removes views within the session's transaction, and records it; how many."""
+        pointers: dict[Relation, Relation | None] = {}
+        fresh: dict[Relation, tuple[AssetName, Relation]] = {}
+        for asset, (before, after) in move.entries.items():
+            old = self.pointer(environment, asset, before)
+            new = self.pointer(environment, asset, after)
+            if (
+                old == new and before != after
+            ):  # another definition of the same data; a repair has the same on both sides
+                continue
+            if old is not None:
+                pointers[old[1]] = None
+            if new is not None:
+                pointers[new[1]] = new[2]
+                if old is None:
+                    fresh[new[1]] = asset, new[2]
+        self.check_names(session, environment, [asset for asset, _ in fresh.values()])
+        check_free(session, fresh)
+        session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
+        try:
+            self.point(session, pointers)
+        except StatementFailed as failure:
+            session.rollback()
+            raise why_not(session, pointers, failure) from failure
+        for asset, (_, after) in sorted(move.entries.items()):
+            if after is not None:
+                self._shown(session, environment, asset, after)
+        dropped = {p.schema for p, target in pointers.items() if target is None}
+        if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
+            session.drop_schemas(dropped)
+        self._record(session, environment, move.shown)
+        return len(pointers)
+
+    def point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
+        """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""
+        has_grants = self._engine.capabilities.get(Capability.GRANTS) is Support.FULL
+        kept = session.grants([view for view, target in pointers.items() if target is not None]) if has_grants else {}
+        session.point(pointers)
+        for view, granted in kept.items():
+            session.grant(view, granted)
+
+    def point_again(self, session: Session, reshaped: Collection[Relation], snapshots: Mapping[str, Snapshot]) -> None:
+        """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
+        found = {v: t for v, t in session.targets(session.schemas()).items() if t in reshaped}
+        self.point(session, found)
+        for environment in self.recorded(session):
+            for snapshot in snapshots.values():
+                if found.get(self.at(environment, snapshot.asset)) == relation(snapshot.location):
+                    self._shown(session, environment, snapshot.asset, snapshot)
+
+    def _shown(self, session: Session, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot) -> None:
+        """Runs what the model says for when its view is made."""
+        pointer = self.pointer(environment, asset, snapshot)
+        if pointer is None:
+            return
+        view = pointer[1]
+        for template in snapshot.definition.statements.shown:
+            text = put_in(template, name(session, view), str(view), lambda a: name(session, self.at(environment, a)))
+            try:
+                session.execute(text)
+            except StatementFailed as failure:
+                self._tell(failure, snapshot)
+                raise
+
+    def ensure_record(self, session: Session) -> None:
+        session.create_schemas([_RECORD.schema])
+        session.execute(
+            f"CREATE TABLE IF NOT EXISTS {name(session, _RECORD)}"
+            " (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
+        )
+
+    def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
+        record = name(session, _RECORD)
+        session.execute(f"DELETE FROM {record} WHERE environment = '{environment}'")
+        if shown is not None:
+            session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
+
+    def recorded(self, session: Session) -> dict[EnvironmentName, Shown]:
+        """What each environment shows."""
+        try:
+            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {name(session, _RECORD)}").rows
+        except StatementFailed:
+            if session.describe(_RECORD) is not None:
+                raise
+            return {}
+        return {
+            EnvironmentName(str(name)): Shown(CommitId(ObjectId(str(commit))), TreeId(ObjectId(str(tree))))
+            for name, commit, tree in rows
+        }
