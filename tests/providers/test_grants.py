@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from anabranch.domain.names import EnvironmentName
-from anabranch.ports.engine import Capability, Grant, Relation, Support
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import Grant, Relation
 from anabranch.providers.models import ModelsProvider
 
 OLD, NEW, GONE = (Relation("marts", name) for name in ("old", "new", "gone"))

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from anabranch.engines.duckdb_errors import errors, first_line, shut
 from anabranch.engines.duckdb_session import DuckDBSession
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
-from anabranch.ports.engine import Capability, Support
+from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.grammar import STANDARD
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,8 +42,19 @@ class DuckDBEngine:
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.FULL,
         Capability.CONCURRENT_STATEMENTS: Support.FULL,
+        Capability.CLONE_TABLE: Support.NEVER,
+        Capability.CLONE_SCHEMA: Support.NEVER,
+        Capability.CLONE_DATABASE: Support.NEVER,
+        Capability.TIME_TRAVEL: Support.NEVER,
+        Capability.SWAP_TABLES: Support.FULL,
+        Capability.SWAP_SCHEMAS: Support.NEVER,
+        Capability.MATERIALIZED_VIEWS: Support.NEVER,
+        Capability.MERGE: Support.FULL,
         Capability.GRANTS: Support.NEVER,
+        Capability.EXACT_HASH: Support.FULL,
     }
+    grammar = STANDARD
+    identifiers = Identifiers(longest=2**16, case=Case.INSENSITIVE)
 
     def __init__(
         self,

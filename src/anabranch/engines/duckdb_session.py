@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anabranch.domain.names import OWN_PREFIX, SEPARATOR, shorten
 from anabranch.engines.arrow import ROWS, batches, require_arrow
+from anabranch.engines.common import CommonSession, merging, signed
 from anabranch.engines.csv_files import find_fault, require_header
 from anabranch.engines.duckdb_errors import errors
 from anabranch.errors import StatementFailed, WarehouseUnavailable, Where
-from anabranch.ports.engine import ArrowStream, Found, Grant, Relation, Result, quoted, transaction
+from anabranch.ports.engine import ArrowStream, Found, Relation, Result, quoted, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,8 +45,10 @@ def _unquote(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
 
 
-class DuckDBSession:
+class DuckDBSession(CommonSession):
     """See :class:`anabranch.ports.engine.Session`."""
+
+    engine_name = "DuckDB"
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, place: str, catalog: str, *, guarded: bool = False) -> None:
         """``guarded``: the connection can write, and this session must not."""
@@ -116,6 +118,9 @@ class DuckDBSession:
             if any("TIMESTAMP WITH TIME ZONE" in str(d[1]) for d in described):
                 self._cursor.execute(f"SELECT {_readable([str(d[1]) for d in described])} FROM ({statement})")
             return Result(columns, self._cursor.fetchall() if most is None else self._cursor.fetchmany(most))
+
+    def describe_query(self, query: str) -> tuple[tuple[str, str], ...]:
+        return tuple((str(r[0]), str(r[1])) for r in self.query(f"DESCRIBE {query}").rows)
 
     def read_arrow(self, query: str, rows: int = 0) -> ArrowStream:
         require_arrow(self._place)
@@ -206,8 +211,17 @@ class DuckDBSession:
     def rename(self, table: Relation, name: str) -> None:
         self.execute(f"ALTER TABLE {self._quote(table)} RENAME TO {quoted([name])}")
 
-    def create_view(self, view: Relation, query: str) -> None:
-        self.execute(f"CREATE OR REPLACE VIEW {self._quote(view)} AS {query}")
+    def swap(self, one: Relation, other: Relation) -> None:
+        if one.schema.lower() != other.schema.lower():
+            self.refuse(f"move {one} to another schema")
+        spare = shorten(f"{OWN_PREFIX}{SEPARATOR}swap_{one.name}")
+        with contextlib.nullcontext() if self._in_transaction else transaction(self):
+            self.rename(one, spare)
+            self.rename(other, one.name)
+            self.rename(Relation(one.schema, spare, one.catalog), other.name)
+
+    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
+        self.execute(merging(self, table, rows, keys, columns))
 
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
         statements = [
@@ -223,13 +237,6 @@ class DuckDBSession:
         """DuckDB 2.0 shortens a name within a view, to what it then finds ambiguous: there it is given as a text."""
         name = self._quote(target)
         return f"query_table({_literal(name)})" if self.qualify(target) != target else name
-
-    def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
-        return {}  # there are no users
-
-    def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
-        if grants:
-            raise StatementFailed(f"DuckDB has no rights to grant on {relation}", kind="NotImplementedException")
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
         if not schemas:
@@ -320,9 +327,6 @@ class DuckDBSession:
         ).rows
         return str(found[0][0]) if found else None
 
-    def count(self, table: Relation) -> int:
-        return int(str(self.query(f"SELECT count(*) FROM {self._quote(table)}").rows[0][0]))
-
     def content_hash(self, relation: Relation, columns: Sequence[str]) -> str:
         names = ", ".join(quoted([c]) for c in columns)
         types = []
@@ -334,8 +338,7 @@ class DuckDBSession:
         # is 0; 38 digits hold the sum of 2^64 rows.
         sums = f", sum(hash({values})), sum(hash('anabranch', {values}))" if values else ""
         (row,) = self.query(f"SELECT count(*){sums} FROM {self._quote(relation)}").rows
-        said = [[list(c) for c in zip(columns, types, strict=True)], [str(v) for v in row]]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        return signed(list(zip(columns, types, strict=True)), row)
 
 
 def _list(names: Collection[str]) -> str:

@@ -9,28 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from anabranch.ports.capabilities import Capability, Identifiers, Support
+from anabranch.ports.cloning import PLAIN, Cloning, Held
+from anabranch.ports.grammar import Grammar
+
 Row = tuple[object, ...]
-
-
-class Capability(StrEnum):
-    """What an engine may be able to do; the conformance suite verifies what an engine claims."""
-
-    TRANSACTIONAL_DDL = "transactional-ddl"
-    CONCURRENT_STATEMENTS = "concurrent-statements"
-    GRANTS = "grants"
-    """Users and roles have rights on relations."""
-
-
-class Support(StrEnum):
-    """How far. ``NOT_YET``: the engine could, the adapter doesn't. ``NEVER``: the engine can't."""
-
-    FULL = "full"
-    NOT_YET = "not-yet"
-    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,8 +71,16 @@ class Session(Protocol):
     All methods raise ``StatementFailed`` (with the engine's message), ``WarehouseBusy`` or ``WarehouseUnavailable``.
     """
 
+    @property
+    def grammar(self) -> Grammar: ...
+
+    def tag(self, about: Mapping[str, str]) -> None:
+        """What the following statements are about (environment, asset, plan), for the engine's own log of them."""
+        ...
+
     def begin(self) -> None:
-        """Begins a transaction: all or nothing, where the engine has transactional DDL."""
+        """Begins a transaction: all or nothing, where the engine has transactional DDL. Elsewhere each statement goes
+        on committing by itself."""
         ...
 
     def commit(self) -> None:
@@ -103,6 +97,10 @@ class Session(Protocol):
 
     def query(self, statement: str, most: int | None = None) -> Result:
         """Runs one query and reads its whole answer, or its first ``most`` rows."""
+        ...
+
+    def describe_query(self, query: str) -> tuple[tuple[str, str], ...]:
+        """The columns that a query gives, as in :class:`Found`. It isn't run, and nothing is made."""
         ...
 
     def qualify(self, relation: Relation) -> Relation:
@@ -148,12 +146,52 @@ class Session(Protocol):
         """
         ...
 
+    def clone(self, source: Relation, clone: Relation, how: Cloning = PLAIN) -> None:
+        """Makes ``clone`` a table that holds what ``source`` holds, or held, without copying it. It must not exist,
+        unless ``how`` says otherwise. Raises ``StatementFailed`` where the engine doesn't claim ``CLONE_TABLE``."""
+        ...
+
+    def clone_schema(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
+        """The same with all tables of a schema; its views select from where they selected. Only with
+        ``CLONE_SCHEMA``."""
+        ...
+
+    def clone_database(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
+        """The same with all schemas of a database. Only with ``CLONE_DATABASE``."""
+        ...
+
+    def swap(self, one: Relation, other: Relation) -> None:
+        """Has two tables take each other's name in one step. Only with ``SWAP_TABLES``."""
+        ...
+
+    def swap_schemas(self, one: str, other: str) -> None:
+        """The same with two schemas. Only with ``SWAP_SCHEMAS``."""
+        ...
+
+    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
+        """Has each row of ``rows`` take the place of the row of ``table`` with the same ``keys`` (NULL equals NULL), or
+        adds it, in ``columns``, which name the keys too. Only with ``MERGE``."""
+        ...
+
+    def version(self, table: Relation) -> str | None:
+        """A token that is another whenever the content of ``table`` is another, by the engine's own metadata; None
+        where there is none to tell it by."""
+        ...
+
+    def held(self, tables: Collection[Relation]) -> dict[Relation, Held]:
+        """The bytes of those whose size the engine's metadata says."""
+        ...
+
     def rename(self, table: Relation, name: str) -> None:
         """Gives a table another name within its schema. Views that select from either name then read what has it."""
         ...
 
     def create_view(self, view: Relation, query: str) -> None:
-        """Makes or replaces ``view``."""
+        """Makes or replaces ``view``, in one step."""
+        ...
+
+    def create_materialized_view(self, view: Relation, query: str) -> None:
+        """Makes ``view``, whose rows the engine keeps. It must not exist. Only with ``MATERIALIZED_VIEWS``."""
         ...
 
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
@@ -224,6 +262,12 @@ class Engine(Protocol):
         ...
 
     @property
+    def grammar(self) -> Grammar: ...
+
+    @property
+    def identifiers(self) -> Identifiers: ...
+
+    @property
     def capabilities(self) -> Mapping[Capability, Support]: ...
 
     @property
@@ -274,6 +318,12 @@ def transaction(session: Session) -> Iterator[None]:
         session.rollback()
         raise
     session.commit()
+
+
+def name(session: Session, address: Relation) -> str:
+    """A relation, quoted, as the engine can't misunderstand it."""
+    full = session.qualify(address)
+    return session.grammar.name(full.catalog, full.schema, full.name)
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -29,7 +29,8 @@ from anabranch.errors import (
     Where,
 )
 from anabranch.ports import materialization
-from anabranch.ports.engine import Capability, Engine, Found, Relation, Session, Support
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import Engine, Found, Relation, Session
 from anabranch.ports.materialization import Materializations
 from anabranch.ports.provider import (
     NO_WORK,

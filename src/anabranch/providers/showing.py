@@ -13,7 +13,8 @@ from anabranch.errors import (
     Refused,
     StatementFailed,
 )
-from anabranch.ports.engine import Capability, Engine, Relation, Session, Support
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import Engine, Relation, Session
 from anabranch.ports.provider import (
     Move,
     Shown,

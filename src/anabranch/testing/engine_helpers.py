@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from anabranch.errors import StatementFailed
-from anabranch.ports.engine import Capability, Engine, Relation, Session, Support, quoted
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import Engine, Relation, Session, name
 
 OpenEngine = Callable[[], Engine]
 
@@ -24,8 +25,7 @@ def at(name: str, schema: str = SCHEMA) -> Relation:
 
 def text(session: Session, relation: Relation) -> str:
     """How a query names ``relation``."""
-    full = session.qualify(relation)
-    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
+    return name(session, relation)
 
 
 def rows(session: Session, relation: Relation) -> list[tuple[object, ...]]:
@@ -66,6 +66,18 @@ class EnginePart:
         "yes": "true",
     }
     """Columns of all types that the engine has: an expression for each."""
+
+    pointers: ClassVar[int] = 3000
+    """So many are set at once, where the engine's statements are quick enough for it."""
+    pointer_seconds: ClassVar[float] = 0.01
+    """Each may take so long on average."""
+    pause: ClassVar[float] = 0.0
+    """Seconds after which the engine's clock tells two statements apart."""
+
+    def odd_names(self, engine: Engine) -> list[str]:
+        """Those that the engine takes."""
+        refused, longest = engine.identifiers.refused, engine.identifiers.longest
+        return [n for n in ODD_NAMES if not set(n) & set(refused) and len(n.encode()) <= longest]
 
     def claims(self, engine: Engine, capability: Capability) -> bool:
         return engine.capabilities.get(capability) is Support.FULL

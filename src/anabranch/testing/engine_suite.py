@@ -11,12 +11,13 @@
 relations before the test. A handle is closed before the next one is used, as two processes would that take turns.
 ``pytest.register_assert_rewrite("anabranch.testing")`` in a conftest.py has pytest explain the assertions.
 
-What an engine claims to be able to do is tried; what it doesn't claim is left alone.
+What an engine claims to be able to do is tried; what it doesn't claim it has to refuse.
 """
 
 from __future__ import annotations
 
 from anabranch.testing.arrow_suite import ArrowSuite
+from anabranch.testing.clone_suite import CloneSuite
 from anabranch.testing.file_suite import FileSuite
 from anabranch.testing.hash_suite import HashSuite
 from anabranch.testing.pointer_suite import PointerSuite
@@ -25,5 +26,7 @@ from anabranch.testing.table_suite import TableSuite
 from anabranch.testing.transaction_suite import TransactionSuite
 
 
-class EngineSuite(SessionSuite, TableSuite, PointerSuite, FileSuite, TransactionSuite, HashSuite, ArrowSuite):
+class EngineSuite(
+    SessionSuite, TableSuite, PointerSuite, FileSuite, TransactionSuite, HashSuite, ArrowSuite, CloneSuite
+):
     """All of it. What an adapter says of its engine is in :class:`anabranch.testing.engine_helpers.EnginePart`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from anabranch.ports.engine import Capability
+from anabranch.ports.capabilities import Capability
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anabranch.errors import WarehouseError
-from anabranch.ports.engine import Capability, transaction
+from anabranch.ports.capabilities import Capability
+from anabranch.ports.engine import transaction
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, everything, failure, rows, text
 from anabranch.testing.store_suite import in_threads
 
