@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
+from tests.support.plain import PlainDuckDB
 
 from anabranch.domain.ids import Fingerprint, digest
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -13,7 +14,7 @@ from anabranch.domain.places import Suffix, physical_location
 from anabranch.domain.snapshot import Definition, Input, Kind, SeedSource, Snapshot
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import AnabranchError
-from anabranch.ports.engine import Relation
+from anabranch.ports.engine import Relation, Session
 from anabranch.providers.models import ModelsProvider
 from anabranch.providers.standing import relation
 from anabranch.testing.engine_helpers import text
@@ -38,7 +39,10 @@ class ModelsRig:
         self.root = root
         self.kind = kind
         self.suffix = suffix
-        self.engine = DuckDBEngine(root / database, patience=5)
+        self.engine = self.open_engine(root / database)
+
+    def open_engine(self, path: Path) -> DuckDBEngine:
+        return DuckDBEngine(path, patience=5)
 
     def open(self) -> ModelsProvider:
         return ModelsProvider(
@@ -115,7 +119,7 @@ class ModelsRig:
 
     def alter(self, location: str) -> None:
         with self.engine.session() as session:
-            place = text(session, relation(location))
+            place = text(session, self.holds(session, relation(location)))
             if self.kind is Kind.VIEW:
                 session.execute(f"CREATE OR REPLACE VIEW {place} AS SELECT 'by hand' AS content, 1 AS more")
             else:
@@ -135,6 +139,10 @@ class ModelsRig:
             session.create_schemas([place.schema])
             session.create_table(place, "SELECT 'mine' AS content")
 
+    def holds(self, session: Session, place: Relation) -> Relation:
+        """The table that stands at a location."""
+        return place
+
     # --- eyes
 
     def relations(self, *schemas: str) -> set[str]:
@@ -151,3 +159,13 @@ def refused(call: object, *arguments: object) -> AnabranchError:
     with pytest.raises(AnabranchError) as caught:
         call(*arguments)
     return caught.value
+
+
+class PlainModelsRig(ModelsRig):
+    """Models in a warehouse without transactions."""
+
+    def open_engine(self, path: Path) -> DuckDBEngine:
+        return PlainDuckDB(path)
+
+    def holds(self, session: Session, place: Relation) -> Relation:
+        return session.targets([place.schema]).get(place) or place

@@ -20,6 +20,8 @@ TABLE = Relation("anabranch__marts", "t")
 class Forgetful:
     """A session over rights by view; whatever is pointed loses them."""
 
+    transacts = True
+
     def __init__(self) -> None:
         self.rights = {OLD: (Grant("SELECT", "analyst"),), GONE: (Grant("SELECT", "analyst"),)}
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.providers.models_rig import PROD, ModelsRig, refused
+from tests.providers.models_rig import PROD, ModelsRig, PlainModelsRig, refused
 
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -30,6 +30,18 @@ class TestModelsAsViews(ProviderSuite):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> Rig:
         return ModelsRig(tmp_path, kind=Kind.VIEW)
+
+
+class TestModelsWithoutTransactions(ProviderSuite):
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Rig:
+        return PlainModelsRig(tmp_path)
+
+
+class TestModelsAsViewsWithoutTransactions(ProviderSuite):
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Rig:
+        return PlainModelsRig(tmp_path, kind=Kind.VIEW)
 
 
 class TestModelsWithSuffixOnTables(ProviderSuite):

@@ -37,6 +37,8 @@ from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, BuildFailed, NotFound, Refused, StalePlan
 from anabranch.ports.provider import Provider, Swap
 
+VIEWS = "views of "
+"""Before an environment's name: what is held while its views move."""
 WAITING = 0.2
 """Seconds between looks at somebody else's refresh."""
 
@@ -90,6 +92,7 @@ class Applier:
                 report, plan = self._build(plan, heartbeat)
                 swaps, findings = self._stage(plan)
                 report = replace(report, audited=(*report.audited, *findings))
+                self._hold(plan)
                 published = self._publisher.publish(plan, self._now(), swaps)
             except Exception:  # whatever it was: the journal is closed, or the plan carried forward
                 self._give_up(plan)
@@ -150,6 +153,20 @@ class Applier:
 
         if not self._state.swap(change, keys):
             raise StalePlan("something that the plan reuses was cleaned up since it was made", hint="plan again")
+
+    def _hold(self, plan: Plan) -> None:
+        """Keeps others from moving the environment until the plan is ended, where its views can't be moved at once:
+        whoever came in between would not know which of them stand where."""
+        if all(self._providers[p.provider].window is None for p in plan.points):
+            return
+        views = f"{VIEWS}{plan.environment}"
+
+        def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
+            return None if REFRESHING + views in seen else {REFRESHING + views: plan.id.encode()}
+
+        self._free([views])
+        while not self._state.swap(change, [REFRESHING + views]):
+            self._free([views])
 
     def _free(self, locations: Collection[str]) -> None:
         """Waits for those who refresh any of ``locations``. Forgets those who are gone."""

@@ -24,6 +24,7 @@ class CommonSession:
 
     engine_name = ""
     grammar: Grammar = STANDARD
+    transacts = False
 
     # -- an engine's own -------------------------------------------------------------------------------------------
     def execute(self, statement: str) -> None:

@@ -55,6 +55,7 @@ class DuckDBEngine:
     }
     grammar = STANDARD
     identifiers = Identifiers(longest=2**16, case=Case.INSENSITIVE)
+    session_type: type[DuckDBSession] = DuckDBSession
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class DuckDBEngine:
             self._cursors[cursor] = threading.get_ident()
             guarded = read_only and not self._read_only
         try:
-            yield DuckDBSession(cursor, self.place, self._catalog, guarded=guarded)
+            yield self.session_type(cursor, self.place, self._catalog, guarded=guarded)
         finally:
             with self._lock:
                 del self._cursors[cursor]

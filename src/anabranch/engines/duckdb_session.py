@@ -49,6 +49,7 @@ class DuckDBSession(CommonSession):
     """See :class:`anabranch.ports.engine.Session`."""
 
     engine_name = "DuckDB"
+    transacts = True
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, place: str, catalog: str, *, guarded: bool = False) -> None:
         """``guarded``: the connection can write, and this session must not."""

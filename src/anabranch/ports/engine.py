@@ -74,6 +74,12 @@ class Session(Protocol):
     @property
     def grammar(self) -> Grammar: ...
 
+    @property
+    def transacts(self) -> bool:
+        """Whether all statements between :meth:`begin` and :meth:`commit` happen together, or not at all: as the engine
+        claims ``TRANSACTIONAL_DDL``."""
+        ...
+
     def tag(self, about: Mapping[str, str]) -> None:
         """What the following statements are about (environment, asset, plan), for the engine's own log of them."""
         ...

@@ -123,7 +123,8 @@ class Takeover:
 
 
 Decide = Callable[[Shown | None], Move]
-"""Given what is shown, what shall be. Called while others are kept out."""
+"""Given what is shown, what shall be. Called while others are kept out; of a provider with a :attr:`Provider.window`,
+whoever moves an environment keeps them out, and it may be called twice."""
 
 
 class Prepared(Protocol):

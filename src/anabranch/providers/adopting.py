@@ -16,13 +16,14 @@ from anabranch.domain.intervals import Spans
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import Refused, StatementFailed
-from anabranch.ports.engine import Relation, Session
+from anabranch.ports.engine import Relation, Session, name
 from anabranch.ports.provider import Built, Standing, Takeover
 from anabranch.providers import generations
-from anabranch.providers.generations import Record, column_names, keys_of, name
+from anabranch.providers.generations import Record, column_names, keys_of
 from anabranch.providers.making import Maker
 from anabranch.providers.standing import relation
-from anabranch.sql import history, writing
+from anabranch.sql.history import History, settings
+from anabranch.sql.writing import Writing
 
 Columns = tuple[tuple[str, str], ...]
 MOST = 5
@@ -71,10 +72,12 @@ def _shape(session: Session, maker: Maker, home: Relation, now: int) -> Columns:
     if maker.snapshot.kind in HISTORY:
         columns = column_names(session, made)
         by_time = maker.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
-        said = history.settings(maker.snapshot.properties, columns, by_time=by_time)
-        moment = f"CAST('{intervals.moment(now):%Y-%m-%d %H:%M:%S}' AS TIMESTAMP)"
+        said = settings(maker.snapshot.properties, columns, by_time=by_time)
+        moment = session.grammar.time(intervals.moment(now))
         whole = Relation(home.schema, f"{OWN_PREFIX}{SEPARATOR}history", home.catalog)
-        session.create_table(whole, history.begun(f"SELECT * FROM {name(session, made)}", columns, said, moment))
+        session.create_table(
+            whole, History(said, session.grammar).begun(f"SELECT * FROM {name(session, made)}", columns, moment)
+        )
         made = whole
     return session.columns(made) or ()
 
@@ -115,9 +118,9 @@ def _check_keys(session: Session, snapshot: Snapshot, home: Relation) -> None:
         return
     table = name(session, home)
     if snapshot.kind in HISTORY:  # a key has many rows there, of which one is open
-        ends = writing.column_list([snapshot.properties.get("valid_to_name", "valid_to")])
+        ends = session.grammar.identifier(snapshot.properties.get("valid_to_name", "valid_to"))
         table = f"(SELECT * FROM {table} WHERE {ends} IS NULL) AS anabranch_rows"
-    found = session.query(writing.repeated_keys(table, keys)).rows
+    found = session.query(Writing(session.grammar).repeated_keys(table, keys)).rows
     if found:
         shown = "; ".join(f"{', '.join(map(str, row[:-1]))}: {row[-1]} rows" for row in found)
         raise Refused(
@@ -144,7 +147,7 @@ def _held(session: Session, snapshot: Snapshot, home: Relation, types: Mapping[s
         return intervals.normal([said.wanted(present)])
     column = snapshot.properties["time_column"]
     kind = next((k for n, k in types.items() if n.lower() == column.lower()), "")
-    listed = writing.column_list([column])
+    listed = session.grammar.identifier(column)
     (row,) = session.query(f"SELECT min({listed}), max({listed}) FROM {name(session, home)}").rows
     if None in row:
         return ()

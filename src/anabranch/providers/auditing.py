@@ -6,15 +6,10 @@ import time
 from dataclasses import dataclass, replace
 
 from anabranch.domain.audit import Audit, Finding
-from anabranch.domain.content import Write
 from anabranch.domain.snapshot import Definition
 from anabranch.errors import AnabranchError
-from anabranch.ports.engine import Relation, Session, quoted
-from anabranch.ports.provider import Staged
-from anabranch.providers.generations import column_names, fresh, name
 from anabranch.providers.making import Maker
-from anabranch.providers.standing import relation
-from anabranch.sql import writing
+from anabranch.providers.turns import new_rows
 
 SHOWN = 5
 """So many of the rows that fail are shown."""
@@ -59,17 +54,6 @@ class TableAudit:
             inputs={**maker.inputs, snapshot.asset: snapshot},
             staged=others,
         )
-        rows = {snapshot.asset: _new_rows(maker.session, own)} if own is not None else {}
+        rows = {snapshot.asset: new_rows(maker.session, maker.turns, own)} if own is not None else {}
         spans = maker.work.spans
         return asking.query((spans[0][0], spans[-1][1]) if spans else (0, max(1, maker.work.now)), rows)
-
-
-def _new_rows(session: Session, staged: Staged) -> str:
-    """The rows of a generation that stands beside its table."""
-    place: Relation = relation(staged.snapshot.location)
-    beside = fresh(place, staged.number)
-    table = name(session, beside)
-    if staged.generation.write is not Write.KEYS:
-        return table
-    columns = [c for c in column_names(session, beside) if c != writing.MARK]
-    return f"(SELECT {writing.column_list(columns)} FROM {table} WHERE {quoted([writing.MARK])})"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anabranch.errors import ModelError, StatementFailed
-from anabranch.ports.engine import Found, Relation, Row, Session
+from anabranch.ports.engine import Found, Relation, Row, Session, name
 from anabranch.ports.rows import (
     LONGEST,
     By,
@@ -58,6 +58,8 @@ def compare(session: Session, before: Found, after: Found, options: RowOptions, 
 @dataclass(frozen=True, slots=True)
 class _Side:
     relation: Relation
+    table: str
+    """Quoted."""
     columns: Mapping[str, str]
     rows: int
 
@@ -65,14 +67,15 @@ class _Side:
 class _Comparison:
     def __init__(self, session: Session, before: Found, after: Found, options: RowOptions) -> None:
         self._session = session
+        self._grammar = session.grammar
         self._options = options
         self._before, self._after = (self._side(found) for found in (before, after))
         self._notes: list[str] = []
 
     def _side(self, found: Found) -> _Side:
-        relation = self._session.qualify(found.relation)
+        table = name(self._session, found.relation)
         try:
-            rows = _number(self._row(sql.count(relation, self._options.where))[0])
+            rows = _number(self._row(sql.count(table, self._options.where))[0])
         except StatementFailed as failure:
             if not self._options.where:
                 raise
@@ -81,16 +84,23 @@ class _Comparison:
                 f"the condition doesn't fit: {told}",
                 hint="--where is about columns that both sides have; --select picks what it applies to",
             ) from failure
-        return _Side(relation, dict(found.columns), rows)
+        return _Side(found.relation, table, dict(found.columns), rows)
 
     def answer(self) -> RowDiff:
         """All of it."""
         keys = self._keys()
         told = tuple(k.name for k in keys)
         old, new = self._before.columns, self._after.columns
-        pairs = tuple(Pair(c, old[c], kind) for c, kind in new.items() if c in old and c not in told)
+        grammar = self._grammar
+        pairs = tuple(Pair(c, old[c], kind, grammar) for c, kind in new.items() if c in old and c not in told)
         sides = Sides(
-            self._before.relation, self._after.relation, keys, pairs, self._options.where, self._options.tolerance
+            self._before.table,
+            self._after.table,
+            grammar,
+            keys,
+            pairs,
+            self._options.where,
+            self._options.tolerance,
         )
         columns = [
             ColumnDiff(c, old.get(c), new.get(c), c in told, c in old and c in new and Pair(c, old[c], new[c]).as_text)
@@ -120,7 +130,7 @@ class _Comparison:
         if lacking := [k for k in wanted if k not in old or k not in new]:
             self._notes.append(f"key column {lacking[0]} isn't on both sides, so rows are compared as wholes")
             return ()
-        return tuple(Pair(k, old[k], new[k]) for k in wanted)
+        return tuple(Pair(k, old[k], new[k], self._grammar) for k in wanted)
 
     def _by_key(self, sides: Sides, found: RowDiff) -> RowDiff:
         repeated = self._repeated(sides)
@@ -181,7 +191,7 @@ class _Comparison:
     def _by_row(self, sides: Sides, found: RowDiff) -> RowDiff:
         names = [p.name for p in sides.values]
         if not self._options.where and all(p.before == p.after for p in sides.values):
-            old, new = (self._session.content_hash(r, names) for r in (sides.before, sides.after))
+            old, new = (self._session.content_hash(r, names) for r in (self._before.relation, self._after.relation))
             if old == new:
                 return replace(found, by=By.ROW, added=0, removed=0, same=True)
         rows = self._before.rows + self._after.rows
@@ -214,7 +224,7 @@ class _Comparison:
         exact = side.rows * len(side.columns) <= EXACT_CELLS
         found: dict[str, Profile] = {}
         for columns in _batches(list(side.columns.items()), figures.AT_ONCE):
-            row = self._row(figures.figures(side.relation, self._options.where, columns, exact=exact))
+            row = self._row(figures.figures(side.table, self._options.where, columns, self._grammar, exact=exact))
             for i, (column, _) in enumerate(columns):
                 values, distinct, least, most, mean = row[i * figures.WIDTH : (i + 1) * figures.WIDTH]
                 least, most = _cut((least, most))
@@ -236,7 +246,9 @@ class _Comparison:
         found: dict[str, dict[object, int]] = {}
         columns = [(n, side.columns[n]) for n in names if n in side.columns]
         for batch in _batches(columns, figures.SETS_AT_ONCE):
-            for row in self._session.query(figures.frequencies(side.relation, self._options.where, batch)).rows:
+            for row in self._session.query(
+                figures.frequencies(side.table, self._options.where, batch, self._grammar)
+            ).rows:
                 i = figures.which(_number(row[0]), len(batch))
                 found.setdefault(batch[i][0], {})[_cut((row[i + 1],))[0]] = _number(row[-1])
         return found

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from anabranch.domain import schedule
 from anabranch.domain.content import Content, Write, after, first
 from anabranch.domain.intervals import Span, Spans, batches, minus, moment, normal, union
-from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, StatementFailed
-from anabranch.ports.engine import Relation, Session, transaction
+from anabranch.ports.engine import Relation, Session, name, transaction
 from anabranch.ports.provider import Built, Staged, Work
 from anabranch.providers.expressions import OpenSession
 from anabranch.providers.generations import (
@@ -22,15 +21,17 @@ from anabranch.providers.generations import (
     column_names,
     fresh,
     keys_of,
-    name,
     part,
     rest,
+    scratch,
     time_condition,
     write_of,
 )
 from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import relation
-from anabranch.sql import history, writing
+from anabranch.providers.turns import InPlace, Turns
+from anabranch.sql.history import History, settings
+from anabranch.sql.writing import MARK, Writing
 
 Render = Callable[[Span], str]
 """The model's query for one span of time, with what it reads put in."""
@@ -57,9 +58,21 @@ class Filler:
     custom: Callable[[Relation, str, Relation | None], None] | None = None
     """Makes a table of a query, and of the table as it stands."""
 
+    turns: Turns = field(default_factory=InPlace)
+    """How its generations take turns."""
+
     @property
     def place(self) -> Relation:
         return relation(self.snapshot.location)
+
+    @property
+    def table(self) -> Relation:
+        """Where a first build makes it."""
+        return self.turns.home(self.session, self.snapshot)
+
+    @property
+    def _writing(self) -> Writing:
+        return Writing(self.session.grammar)
 
     # -- a first build ---------------------------------------------------------------------------------------------
     def build(self) -> Content:
@@ -69,12 +82,14 @@ class Filler:
             ModelError: the kind's settings don't fit the query.
         """
         record = Record(self.session)
-        self.before(self.place)
+        self.before(self.table)
         begun = record.read([self.snapshot.location]).get(self.snapshot.location) if self.work.resume else None
-        if begun is None or not begun.pending or self.session.columns(self.place) is None:
+        repeats = write_of(self.snapshot) is not Write.APPEND  # a batch that may be there already is put in again
+        if begun is None or not begun.pending or not repeats or self.session.columns(self.table) is None:
             begun = self._begin(record)
         for spans in self._groups(begun.pending):
             begun = self._fill(record, begun, spans)
+        self.turns.show(self.session, self.place, self.table)
         return begun
 
     def _begin(self, record: Record) -> Content:
@@ -91,16 +106,16 @@ class Filler:
         else:
             content = first(work.spans, float(work.now))
         with transaction(self.session):
-            self.session.drop([self.place])
-            record.write(snapshot.location, content)
+            self.session.drop(self.turns.everything(self.session, [snapshot.location]))
             if timed:
-                self._create_empty(self.place)
+                self._create_empty(self.table)
                 if kept is not None:
                     self._keep_rows()
             else:
-                self._continue_history(self.place, None)
+                self._continue_history(self.table, None)
             if not content.pending:
-                self.after(self.place)
+                self.after(self.table)
+            record.write(snapshot.location, content)
         return content
 
     def _kept(self, record: Record) -> Content | None:
@@ -117,13 +132,13 @@ class Filler:
         assert previous is not None
         there = relation(previous.location)
         old = {n.lower() for n in column_names(self.session, there)}
-        columns = [n for n in column_names(self.session, self.place) if n.lower() in old]
+        columns = [n for n in column_names(self.session, self.table) if n.lower() in old]
         try:
-            rows, table = name(self.session, there), name(self.session, self.place)
+            rows, table = name(self.session, there), name(self.session, self.table)
             if self.work.anew and self.snapshot.kind is Kind.BY_TIME_RANGE:
                 area = time_condition(self.session, self.snapshot, there, self.work.anew)
-                rows = f"(SELECT * FROM {rows} WHERE {area} IS NOT TRUE) AS anabranch_rows"
-            self.session.execute(writing.add_rows(table, rows, columns))
+                rows = f"(SELECT * FROM {rows} WHERE NOT coalesce({area}, false)) AS anabranch_rows"
+            self.session.execute(self._writing.add_rows(table, rows, columns))
         except StatementFailed as error:
             raise ModelError(
                 f"{self.snapshot.asset} is forward only, and the rows that it keeps don't fit: {error.message}",
@@ -142,54 +157,41 @@ class Filler:
         return (self.work.spans[0][0], self.work.spans[-1][1]) if self.work.spans else (0, self.work.now)
 
     def _fill(self, record: Record, content: Content, spans: Sequence[Span]) -> Content:
-        table = name(self.session, self.place)
         held = union(content.now.held, spans)
         generation = replace(content.now, held=held)
         filled = replace(content, generations={content.current: generation}, pending=minus(content.pending, spans))
         with self._in_parts(spans) as parts, transaction(self.session):
-            beside = fresh(self.place, 1)
-            self.session.drop([beside, rest(self.place, 1)])
-            self._compute(beside, spans, parts)
-            columns = column_names(self.session, self.place)
-            for statement in self._merge(table, beside, columns):
-                self.session.execute(statement)
-            self.session.drop([beside])
+            batch = scratch(self.place, 1)
+            self.session.drop([batch])
+            self._compute(batch, spans, parts)
+            self.turns.add(self.session, self.snapshot, self.table, batch, spans)
+            self.session.drop([batch])
             if not filled.pending:
-                self.after(self.place)
+                self.after(self.table)
             record.write(self.snapshot.location, filled)
         return filled
-
-    def _merge(self, table: str, beside: Relation, columns: Sequence[str]) -> list[str]:
-        """Later batches may say more of what earlier ones said, by key."""
-        rows = name(self.session, beside)
-        if write_of(self.snapshot) is not Write.KEYS:
-            return [writing.add_rows(table, rows, columns)]
-        left = rest(self.place, 1)
-        swapped = writing.swap_keys(table, rows, name(self.session, left), columns, keys_of(self.snapshot))
-        return [*swapped[:-1], f"DROP TABLE {name(self.session, left)}"]
 
     # -- a later generation ----------------------------------------------------------------------------------------
     def stage(self, content: Content) -> Staged:
         """Computes it beside the table; see :meth:`anabranch.ports.provider.Refreshes.stage`."""
         began = time.perf_counter()
-        number = content.top + 1
-        beside = fresh(self.place, number)
-        write = write_of(self.snapshot)
+        number, write = content.top + 1, write_of(self.snapshot)
+        rows = self.turns.waiting(self.place, number, write)
+        made = after(content, write, self.work.spans, float(self.work.now))
         spans = [] if write is Write.REPLACE else self._batches(self.work.spans)
         with self._in_parts(spans) as parts, transaction(self.session):
-            self.session.drop([beside, rest(self.place, number)])
-            self.before(beside)
+            self.session.drop([fresh(self.place, number), rest(self.place, number)])
+            self.before(rows)
             if self.snapshot.kind in HISTORY:
-                self._continue_history(beside, self.place)
+                self._continue_history(rows, self.place)
             elif write is Write.REPLACE:
-                self._create(beside)
+                self._create(rows)
             else:
-                self._compute(beside, spans, parts)
-            self.after(beside)
-        rows = self.session.count(beside)
-        made = after(content, write, self.work.spans, float(self.work.now), rows)
-        columns = self.session.columns(beside if write is Write.REPLACE else self.place) or ()
-        return Staged(self.snapshot, number, made, Built(rows, columns, "", time.perf_counter() - began))
+                self._compute(rows, spans, parts)
+            self.after(self.turns.complete(self.session, self.snapshot, content, made))
+        made = replace(made, rows=self.session.count(rows))
+        columns = self.session.columns(rows if write is Write.REPLACE else self.place) or ()
+        return Staged(self.snapshot, number, made, Built(made.rows, columns, "", time.perf_counter() - began))
 
     # -- what both do ----------------------------------------------------------------------------------------------
     def _create(self, table: Relation) -> None:
@@ -231,7 +233,12 @@ class Filler:
         """Of a model by time, the rows of a span alone."""
         if self.snapshot.kind is not Kind.BY_TIME_RANGE:
             return query
-        return writing.rows_in(query, time_condition(session, self.snapshot, self.place, [span]))
+        return self._writing.rows_in(query, time_condition(session, self.snapshot, self._standing, [span]))
+
+    @property
+    def _standing(self) -> Relation:
+        """What is there already: of a first build, what it has made by now."""
+        return self.place if self.session.columns(self.place) is not None else self.table
 
     @property
     def _at_once(self) -> int:
@@ -252,26 +259,24 @@ class Filler:
     @property
     def _given(self) -> Relation:
         """Where the rows of a function stand while they are sorted in."""
-        return rest(self.place, 0)
+        return scratch(self.place, 3)
 
     def _compute(self, beside: Relation, spans: Sequence[Span], parts: Mapping[Span, Relation]) -> None:
         """Makes ``beside`` with the rows of ``spans``; rows by key with their marks."""
-        kind = self.snapshot.kind
+        kind, grammar = self.snapshot.kind, self.session.grammar
         if not spans:  # nothing is due, or ready
-            mark = f", true AS {writing.column_list([writing.MARK])}" if write_of(self.snapshot) is Write.KEYS else ""
-            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, self.place)} LIMIT 0")
+            mark = f", true AS {grammar.identifier(MARK)}" if write_of(self.snapshot) is Write.KEYS else ""
+            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, self._standing)} LIMIT 0")
         for at, span in enumerate(spans):
             query = self._query(span, parts)
             if span not in parts:
                 query = self._within(query, self.session, span)
             if write_of(self.snapshot) is Write.KEYS:
-                query = f"SELECT *, true AS {writing.column_list([writing.MARK])} FROM (\n{query}\n) AS anabranch_rows"
+                query = f"SELECT *, true AS {grammar.identifier(MARK)} FROM (\n{query}\n) AS anabranch_rows"
             if not at:
                 self.session.create_table(beside, query)
             elif write_of(self.snapshot) is Write.KEYS:  # a later batch's rows stand for those of an earlier one
-                there = f"SELECT 1 FROM (\n{query}\n) AS n WHERE {writing.matches('b', 'n', keys_of(self.snapshot))}"
-                self.session.execute(f"DELETE FROM {name(self.session, beside)} AS b WHERE EXISTS ({there})")
-                self.session.execute(f"INSERT INTO {name(self.session, beside)} {query}")
+                self._put_over(beside, query)
             else:
                 self.session.execute(f"INSERT INTO {name(self.session, beside)} {query}")
             if kind is Kind.BY_UNIQUE_KEY:
@@ -281,35 +286,48 @@ class Filler:
         if self.python is not None:
             self.session.drop([self._given])
 
+    def _put_over(self, table: Relation, query: str) -> None:
+        """Puts the rows of a query in the place of those with their keys."""
+        later, whole = scratch(self.place, 5), scratch(self.place, 6)
+        self.session.drop([later, whole])
+        self.session.create_table(later, query)
+        columns = column_names(self.session, table)
+        old, new = name(self.session, table), name(self.session, later)
+        kept = self._writing.with_keys(old, new, columns, keys_of(self.snapshot))
+        self.session.create_table(whole, f"SELECT * FROM {kept} AS anabranch_rows")
+        self.session.drop([table, later])
+        self.session.rename(whole, table.name)
+
     def _continue_history(self, into: Relation, there: Relation | None) -> None:
         """Makes ``into`` the next state of a history, from ``there``; the first where it is None, carried over from the
         version that it takes the place of."""
-        source = fresh(self.place, 0)
+        source = scratch(self.place, 4)
         self.session.drop([source])
         self._create(source)
         columns = column_names(self.session, source)
         by_time = self.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
-        said = history.settings(self.snapshot.properties, columns, by_time=by_time)
+        said = settings(self.snapshot.properties, columns, by_time=by_time)
+        states = History(said, self.session.grammar)
         self._require_columns(source, [*said.keys, *said.tracked, *filter(None, [said.updated_at])], "its kind")
         self._require_unique(source)
         query = f"SELECT * FROM {name(self.session, source)}"
-        now = f"CAST('{moment(self.work.now):%Y-%m-%d %H:%M:%S}' AS TIMESTAMP)"
+        now = self.session.grammar.time(moment(self.work.now))
         previous = self.work.previous
         if there is None and previous is not None and previous.kind in HISTORY:
             there = relation(previous.location)
         held = self.session.describe(there) if there is not None else None
         if there is None or held is None:
-            self.session.create_table(into, history.begun(query, columns, said, now))
+            self.session.create_table(into, states.begun(query, columns, now))
         else:
             table = name(self.session, there)
             names = [n for n, _ in held.columns]
-            self.session.create_table(into, history.carried(query, columns, said, now, table, names))
+            self.session.create_table(into, states.carried(query, columns, now, table, names))
         self.session.drop([source])
 
     def _require_unique(self, table: Relation) -> None:
         keys = keys_of(self.snapshot)
         self._require_columns(table, keys, "unique_key")
-        found = self.session.query(writing.repeated_keys(name(self.session, table), keys)).rows
+        found = self.session.query(self._writing.repeated_keys(name(self.session, table), keys)).rows
         if found:
             shown = "; ".join(f"{', '.join(map(str, row[:-1]))}: {row[-1]} rows" for row in found)
             raise ModelError(
@@ -325,7 +343,7 @@ class Filler:
                 raise ModelError(
                     f"{self.snapshot.asset} has no column {column}, which {by} names",
                     asset=self.snapshot.asset,
-                    hint=f"its columns are {', '.join(sorted(there - {writing.MARK}))}",
+                    hint=f"its columns are {', '.join(sorted(there - {MARK}))}",
                 )
 
     def _groups(self, spans: Spans) -> Iterator[Sequence[Span]]:
@@ -337,26 +355,3 @@ class Filler:
     def _batches(self, spans: Spans) -> list[Span]:
         said = schedule.read(self.snapshot.properties)
         return list(batches(normal(spans), said.unit, said.batch_size))
-
-
-def stand_in(session: Session, staged: Staged) -> str:
-    """What a table is to readers of the same refresh: as it will be once its next generation is swapped in."""
-    place = relation(staged.snapshot.location)
-    table, beside = name(session, place), name(session, fresh(place, staged.number))
-    write = staged.generation.write
-    if write is Write.REPLACE:
-        return beside
-    columns = column_names(session, place)
-    if write is Write.SPANS:
-        condition = time_condition(session, staged.snapshot, place, staged.generation.area)
-        return writing.with_spans(table, beside, columns, condition)
-    if write is Write.KEYS:
-        return writing.with_keys(table, beside, columns, keys_of(staged.snapshot))
-    return writing.with_rows(table, beside, columns)
-
-
-def staged_inputs(
-    session: Session, inputs: Mapping[AssetName, Snapshot], staged: Mapping[AssetName, Staged]
-) -> dict[AssetName, str]:
-    """What stands for those of ``inputs`` that are being refreshed."""
-    return {a: stand_in(session, staged[a]) for a in inputs if a in staged}

@@ -1,18 +1,18 @@
-"""Generations beside a table, and how they take turns. What a location holds is recorded in ``anabranch.contents`` of
-the same database, in the transaction that changes it."""
+"""What stands beside a table, and the record of what it holds: ``anabranch.contents`` of the same database, written in
+the transaction that changes it, or right after the statement that does."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from anabranch.domain.content import Content, Generation, Write
+from anabranch.domain.content import Content, Write
 from anabranch.domain.names import OWN_PREFIX, PART_LENGTH, shorten
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import ModelError, StatementFailed
-from anabranch.ports.engine import Relation, Session, quoted
-from anabranch.ports.provider import Swap
+from anabranch.ports.engine import Relation, Session
+from anabranch.providers.ledger import Ledger
 from anabranch.providers.standing import relation
-from anabranch.sql import writing
+from anabranch.sql.writing import Writing
 
 RECORD = Relation(OWN_PREFIX, "contents")
 _PARTS = 1_000_000
@@ -31,12 +31,6 @@ def write_of(snapshot: Snapshot) -> Write:
     return WRITES.get(snapshot.kind, Write.REPLACE)
 
 
-def name(session: Session, address: Relation) -> str:
-    """A relation, quoted, as it can't be misunderstood."""
-    full = session.qualify(address)
-    return quoted(p for p in (full.catalog, full.schema, full.name) if p)
-
-
 def fresh(place: Relation, number: int) -> Relation:
     """Where the rows of a write wait until it is made."""
     return _beside(place, f"__g{number}")
@@ -45,6 +39,11 @@ def fresh(place: Relation, number: int) -> Relation:
 def part(place: Relation, number: int) -> Relation:
     """Where the rows of one of several batches wait that are computed at the same time."""
     return fresh(place, _PARTS + number)
+
+
+def scratch(place: Relation, number: int) -> Relation:
+    """Where rows stand for as long as they are worked on."""
+    return fresh(place, 2 * _PARTS + number)
 
 
 def rest(place: Relation, number: int) -> Relation:
@@ -72,83 +71,22 @@ class Record:
     """``anabranch.contents``, in one session."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._table = name(session, RECORD)
+        self._ledger = Ledger(session, RECORD, ("location", "content"))
 
     def ensure(self) -> None:
         """Makes it where it isn't there; one session at a time, outside a transaction."""
-        self._session.create_schemas([RECORD.schema])
-        self._session.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (location VARCHAR, content VARCHAR)")
+        self._ledger.ensure()
 
     def read(self, locations: Collection[str]) -> dict[str, Content]:
         """Of ``locations``, what is recorded."""
         if not locations:
             return {}
-        try:
-            found = self._session.query(f"SELECT location, content FROM {self._table}").rows
-        except StatementFailed:
-            if self._session.describe(RECORD) is not None:
-                raise
-            return {}
-        wanted = set(locations)
-        return {str(place): Content.decode(str(text)) for place, text in found if str(place) in wanted}
+        found = self._ledger.read()
+        return {place: Content.decode(found[place][0]) for place in set(locations) if place in found}
 
     def write(self, location: str, content: Content | None) -> None:
         """None: there is nothing any more."""
-        place = _literal(location)
-        self._session.execute(f"DELETE FROM {self._table} WHERE location = {place}")
-        if content is not None:
-            self._session.execute(f"INSERT INTO {self._table} VALUES ({place}, {_literal(content.encode())})")
-
-
-def swap(session: Session, swaps: Iterable[Swap]) -> set[Relation]:
-    """Makes each location hold what its swap says, within the session's transaction; says whose columns changed."""
-    record = Record(session)
-    wanted = {s.snapshot.location: s for s in swaps}
-    there = record.read(wanted)
-    reshaped: set[Relation] = set()
-    for location, each in sorted(wanted.items()):
-        before = there.get(location)
-        current = before.current if before is not None else _root(each.content)
-        place = relation(location)
-        way = each.content.way(each.content.current, start=current)
-        columns = session.columns(place) if way else None
-        for number, forth in way:
-            _turn(session, each.snapshot, place, number, each.content.generations[number], forth=forth)
-        if before != each.content:
-            record.write(location, each.content)
-        if way and session.columns(place) != columns:
-            reshaped.add(place)
-    return reshaped
-
-
-def _root(content: Content) -> int:
-    """The first build, which nothing was recorded of."""
-    return min(content.generations)
-
-
-def _turn(session: Session, snapshot: Snapshot, place: Relation, number: int, made: Generation, *, forth: bool) -> None:
-    """Makes a write, or takes it back."""
-    forward, backward = fresh(place, number), rest(place, number)
-    rows, left = (forward, backward) if forth else (backward, forward)
-    if made.write is Write.REPLACE:
-        session.rename(place, left.name)
-        session.rename(rows, place.name)
-        return
-    table = name(session, place)
-    columns = column_names(session, place)
-    statements: Sequence[str]
-    if made.write is Write.SPANS:
-        condition = time_condition(session, snapshot, place, made.area)
-        statements = writing.swap_spans(table, name(session, rows), name(session, left), columns, condition)
-    elif made.write is Write.KEYS:
-        statements = writing.swap_keys(table, name(session, rows), name(session, left), columns, keys_of(snapshot))
-    elif forth:
-        statements = [writing.add_rows(table, name(session, forward), columns)]
-    else:
-        statements = writing.take_rows(table, name(session, forward), name(session, backward), columns)
-    for statement in statements:
-        session.execute(statement)
+        self._ledger.put(location, None if content is None else [content.encode()])
 
 
 def time_condition(session: Session, snapshot: Snapshot, place: Relation, area: Sequence[tuple[int, int]]) -> str:
@@ -159,6 +97,7 @@ def time_condition(session: Session, snapshot: Snapshot, place: Relation, area: 
     """
     column = snapshot.properties["time_column"]
     types = {n.lower(): kind for n, kind in session.columns(place) or ()}
+    writing = Writing(session.grammar)
     if column not in types:
         raise ModelError(
             f"{snapshot.asset} has no column {column}, which its time_column names",
@@ -199,7 +138,3 @@ def beside(session: Session, keep: Mapping[str, Collection[int]]) -> list[Relati
             if number not in places[place_of]:
                 found.append(each.relation)
     return found
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -17,14 +17,15 @@ from anabranch.domain.names import PART_LENGTH, AssetName, shorten
 from anabranch.domain.places import VERSION_DIGITS
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, PYTHON, Definition, Kind, SeedSource, Snapshot
 from anabranch.errors import AnabranchError, ModelError, StalePlan, StatementFailed, UnknownUpstream, Where
-from anabranch.ports.engine import Found, Relation, Session, quoted, transaction
+from anabranch.ports.engine import Found, Relation, Session, name, transaction
+from anabranch.ports.grammar import Grammar
 from anabranch.ports.materialization import GROUP, Making, Materializations
 from anabranch.ports.provider import Staged, Work
 from anabranch.providers.expressions import OpenSession
-from anabranch.providers.filling import Filler, staged_inputs
-from anabranch.providers.generations import name
+from anabranch.providers.filling import Filler
 from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import relation
+from anabranch.providers.turns import Turns
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import Template, fill
 
@@ -50,6 +51,8 @@ class Maker:
     writing: OpenSession | None
     """Opens another that writes, where several may at the same time."""
     materializations: Materializations
+    turns: Turns
+    """How generations take turns in its engine."""
 
     def make(self) -> tuple[Found | None, int | None, Content | None]:
         """What stands there then, its rows where they were counted, and what it holds where that is recorded."""
@@ -57,17 +60,19 @@ class Maker:
         if self.snapshot.kind in INCREMENTAL | HISTORY:
             content = self.filler().build()
             return self._look(place), self.session.count(place), content
+        home = self.turns.home(self.session, self.snapshot)
         several = self.snapshot.kind in (Kind.SEED, Kind.CUSTOM) or bool(self.snapshot.definition.statements)
         try:
             # a seed is looked at again after it was read, and statements run around a query: that isn't one statement
             with transaction(self.session) if several else nullcontext():
-                rows = self._make(place)
+                rows = self._make(home)
         except StatementFailed:
-            if self.session.columns(place) is None:  # else: what stands there is in the way
+            if self.session.columns(home) is None:  # else: what stands there is in the way
                 raise
             with transaction(self.session):
-                self.session.drop([place])
-                rows = self._make(place)
+                self.session.drop([home])
+                rows = self._make(home)
+        self.turns.show(self.session, place, home)
         return self._look(place), rows, None
 
     def filler(self) -> Filler:
@@ -75,7 +80,16 @@ class Maker:
         python = self._python() if self.snapshot.definition.dialect == PYTHON else None
         custom = self._materialize if self.snapshot.kind is Kind.CUSTOM else None
         return Filler(
-            self.session, self.snapshot, self.query, self.work, self.before, self.after, python, self.writing, custom
+            self.session,
+            self.snapshot,
+            self.query,
+            self.work,
+            self.before,
+            self.after,
+            python,
+            self.writing,
+            custom,
+            self.turns,
         )
 
     def _materialize(self, table: Relation, query: str, previous: Relation | None) -> None:
@@ -118,7 +132,8 @@ class Maker:
     def _run(self, templates: Sequence[Template], place: Relation) -> None:
         reading = self._reading() if templates else {}
         for template in templates:
-            text = put_in(template, name(self.session, place), str(place), lambda asset: self._stand_in(asset, reading))
+            this = name(self.session, place)
+            text = put_in(template, this, str(place), lambda a: self._stand_in(a, reading), self.session.grammar)
             self.session.execute(self._moments(text, self.work.spans[:1] + self.work.spans[-1:]))
 
     def _python(self) -> PythonRun:
@@ -132,10 +147,7 @@ class Maker:
 
     def _look(self, place: Relation) -> Found | None:
         """What was made. A view's definition has to be looked for among all views; a table has none."""
-        if self.snapshot.kind is Kind.VIEW:
-            return self.session.describe(place)
-        columns = self.session.columns(place)
-        return Found(place, False, columns) if columns is not None else None
+        return self.turns.look(self.session, place, is_view=self.snapshot.kind is Kind.VIEW)
 
     def _make(self, place: Relation) -> int | None:
         if self.snapshot.kind is Kind.SEED:
@@ -193,7 +205,8 @@ class Maker:
         reading = {
             a: name(self.session, relation(s.location)) for a, s in self.inputs.items() if not self._is_inlined(a)
         }
-        return reading | staged_inputs(self.session, self.inputs, self.staged)
+        staged = {a: self.turns.stand_in(self.session, self.staged[a]) for a in self.inputs if a in self.staged}
+        return reading | staged
 
     def _rendered(self, definition: Definition, instead: Mapping[AssetName, str] = NOTHING) -> str:
         inlined = {a for a in self.inputs if self._is_inlined(a)}
@@ -239,7 +252,7 @@ class Maker:
         return maker._filled(parsed(definition), reading)
 
 
-def put_in(template: Template, this: str, place: str, stand_in: Callable[[AssetName], str]) -> str:
+def put_in(template: Template, this: str, place: str, stand_in: Callable[[AssetName], str], grammar: Grammar) -> str:
     """A statement with ``this`` for its ``@this_model``, ``stand_in`` of each asset that it reads, and names of indexes
     that no other ``place`` has."""
 
@@ -248,7 +261,7 @@ def put_in(template: Template, this: str, place: str, stand_in: Callable[[AssetN
             return this
         if hole.startswith(INDEX):
             end = f"__{digest(place.encode())[:VERSION_DIGITS]}"
-            return quoted([shorten(hole.removeprefix(INDEX), PART_LENGTH - len(end)) + end])
+            return grammar.identifier(shorten(hole.removeprefix(INDEX), PART_LENGTH - len(end)) + end)
         return stand_in(hole)
 
     return fill(template, put)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -48,7 +48,7 @@ from anabranch.ports.provider import (
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import adopting, generations, python_runs
+from anabranch.providers import adopting, generations, python_runs, turns
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record
@@ -76,9 +76,11 @@ class ModelsProvider:
         default_schema: str,
         suffix: Suffix = Suffix.SCHEMA,
         workers: int | None = None,
+        connections: int = MOST_WORKERS,
         materializations: Materializations = materialization.none,
     ) -> None:
-        """``root``: the project's folder, where seeds are read from. ``trunk``: the environment without a suffix."""
+        """``root``: the project's folder, where seeds are read from. ``trunk``: the environment without a suffix.
+        ``connections``: so many sessions at once, where views are set."""
         self._materializations = materializations
         self.engine = engine
         self._root = root
@@ -86,7 +88,8 @@ class ModelsProvider:
         self._default_schema = default_schema
         self._suffix = suffix
         self._workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
-        self._showing = Showing(engine, trunk, suffix, self._tell)
+        self._showing = Showing(engine, trunk, suffix, self._tell, connections)
+        self._turns = turns.choose(engine)
         self._schemas: set[str] = set()
         self._schemas_lock = threading.Lock()
 
@@ -163,6 +166,7 @@ class ModelsProvider:
             self.engine.dialect,
             self.engine.session if self.workers > 1 else None,
             self._materializations,
+            self._turns,
         )
 
     def _reading(self) -> AbstractContextManager[Session]:
@@ -208,7 +212,7 @@ class ModelsProvider:
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         with self.engine.session() as session:
-            session.drop(generations.beside(session, keep))
+            session.drop(self._turns.left(session, keep))
 
     def _ensure_schema(self, session: Session, schema: str) -> None:
         with self._schemas_lock:
@@ -226,7 +230,7 @@ class ModelsProvider:
         if not self.engine.exists():
             return Outcome.NOT_APPLIED
         with self.engine.session(read_only=True) as session:
-            found = session.describe(relation(snapshot.location))
+            found = self._turns.look(session, relation(snapshot.location), is_view=snapshot.kind is Kind.VIEW)
             if found is None:
                 return Outcome.NOT_APPLIED
             content = None
@@ -249,20 +253,31 @@ class ModelsProvider:
         with self.engine.session() as session:
             if swaps or takeovers:
                 self._ensure_contents(session)
-            session.begin()
-            prepared = _Prepared(session)
-            try:
-                self._showing.ensure_record(session)
-                reshaped = generations.swap(session, swaps)
+
+            def move() -> int:
+                reshaped = self._turns.swap(session, swaps)
                 adopting.take(session, takeovers)
-                move = decide(self._showing.recorded(session).get(environment))
-                prepared.moved = self._showing.move(session, environment, move)
+                moved = self._showing.move(
+                    session, environment, decide(self._showing.recorded(session).get(environment))
+                )
                 adopting.give_back(session, takeovers)
                 if reshaped:
                     self._showing.point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
+                return moved
+
+            session.begin()
+            committed = False
+            try:
+                self._showing.ensure_record(session)
+                if session.transacts:
+                    prepared = _Prepared(session, move())
+                else:
+                    self._showing.check(session, environment, decide(self._showing.recorded(session).get(environment)))
+                    prepared = _Prepared(session, move)
                 yield prepared
+                committed = prepared.committed
             finally:
-                if not prepared.committed:
+                if not committed:
                     session.rollback()
 
     # -- observing -------------------------------------------------------------------------------------------------
@@ -294,7 +309,7 @@ class ModelsProvider:
 
     def _physical_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
         physical = {relation(s.location): (a, s) for a, s in expectation.snapshots.items() if s.is_physical}
-        found = {f.relation: f for f in session.find({r.schema for r in physical})}
+        found = self._turns.standing(session, {r.schema for r in physical})
         drifts = []
         for place, (asset, snapshot) in physical.items():
             there = found.get(place)
@@ -310,22 +325,22 @@ class ModelsProvider:
             return set()
         with self.engine.session(read_only=True) as session:
             schemas = [s for s in session.schemas() if is_physical_schema(s)]
-            return {str(f.relation) for f in session.find(schemas) if not generations.is_beside(f.relation.name)}
+            return {str(r) for r in self._turns.standing(session, schemas) if not generations.is_beside(r.name)}
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
             places = [p for p in map(relation, locations) if is_physical_schema(p.schema) or is_adopted(str(p))]
+            gone = self._turns.everything(session, [str(p) for p in places])
             self._forget(session, places)
-            session.drop(places)
+            session.drop(gone)
             session.drop_schemas({p.schema for p in places if is_physical_schema(p.schema)})
             with self._schemas_lock:
                 self._schemas.clear()
 
     def _forget(self, session: Session, places: Collection[Relation]) -> None:
-        """Drops the generations beside what is about to be dropped, and the record of them."""
+        """Drops the record of what is about to be dropped."""
         record = Record(session)
         for location in record.read({str(p) for p in places}):
-            session.drop(generations.beside(session, {location: ()}))
             record.write(location, None)
 
     # -- adopting --------------------------------------------------------------------------------------------------
@@ -413,11 +428,15 @@ class ModelsProvider:
 class _Prepared:
     """See :class:`anabranch.ports.provider.Prepared`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, move: int | Callable[[], int]) -> None:
+        """``move``: how many views moved, or what moves them."""
         self._session = session
-        self.moved = 0
+        self._move = move
+        self.moved = move if isinstance(move, int) else 0
         self.committed = False
 
     def commit(self) -> None:
+        if not isinstance(self._move, int):
+            self.moved = self._move()
         self._session.commit()
         self.committed = True

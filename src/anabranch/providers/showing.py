@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
@@ -14,12 +15,12 @@ from anabranch.errors import (
     StatementFailed,
 )
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.engine import Engine, Relation, Session
+from anabranch.ports.engine import Engine, Relation, Session, name
 from anabranch.ports.provider import (
     Move,
     Shown,
 )
-from anabranch.providers.generations import name
+from anabranch.providers.ledger import Ledger
 from anabranch.providers.making import put_in
 from anabranch.providers.standing import check_free, relation, why_not
 
@@ -27,7 +28,8 @@ _RECORD = Relation(OWN_PREFIX, "environments")
 
 
 class Showing:
-    """The views of all environments in one warehouse. ``tell`` gives an error what it is about."""
+    """The views of all environments in one warehouse. ``tell`` gives an error what it is about; at most ``connections``
+    sessions are open at once."""
 
     def __init__(
         self,
@@ -35,11 +37,13 @@ class Showing:
         trunk: EnvironmentName,
         suffix: Suffix,
         tell: Callable[[AnabranchError, Snapshot], None],
+        connections: int,
     ) -> None:
         self._engine = engine
         self._trunk = trunk
         self._suffix = suffix
         self._tell = tell
+        self._connections = connections
 
     def at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
         """Where readers find ``asset`` in ``environment``."""
@@ -69,16 +73,22 @@ class Showing:
                         asset=asset,
                     )
 
-    def move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
-        """Sets, moves and removes views within the session's transaction, and records it; how many."""
+    def check(self, session: Session, environment: EnvironmentName, move: Move) -> None:
+        """Raises what :meth:`move` would, as far as it can be known beforehand."""
+        _, fresh = self._pointers(environment, move)
+        self.check_names(session, environment, [asset for asset, _ in fresh.values()])
+        check_free(session, fresh)
+
+    def _pointers(
+        self, environment: EnvironmentName, move: Move
+    ) -> tuple[dict[Relation, Relation | None], dict[Relation, tuple[AssetName, Relation]]]:
+        """All that are set or dropped, and of those the new ones with what they show."""
         pointers: dict[Relation, Relation | None] = {}
         fresh: dict[Relation, tuple[AssetName, Relation]] = {}
         for asset, (before, after) in move.entries.items():
             old = self.pointer(environment, asset, before)
             new = self.pointer(environment, asset, after)
-            if (
-                old == new and before != after
-            ):  # another definition of the same data; a repair has the same on both sides
+            if old == new and before != after:  # another definition of the same data; a repair has the same twice
                 continue
             if old is not None:
                 pointers[old[1]] = None
@@ -86,8 +96,12 @@ class Showing:
                 pointers[new[1]] = new[2]
                 if old is None:
                     fresh[new[1]] = asset, new[2]
-        self.check_names(session, environment, [asset for asset, _ in fresh.values()])
-        check_free(session, fresh)
+        return pointers, fresh
+
+    def move(self, session: Session, environment: EnvironmentName, move: Move) -> int:
+        """Sets, moves and removes views within the session's transaction, and records it; how many."""
+        self.check(session, environment, move)
+        pointers, _ = self._pointers(environment, move)
         session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
         try:
             self.point(session, pointers)
@@ -100,16 +114,35 @@ class Showing:
         dropped = {p.schema for p, target in pointers.items() if target is None}
         if dropped and environment != self._trunk and self._suffix is Suffix.SCHEMA:
             session.drop_schemas(dropped)
-        self._record(session, environment, move.shown)
+        shown = move.shown
+        self._ledger(session).put(environment, None if shown is None else [shown.commit, shown.tree])
         return len(pointers)
 
     def point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
         """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""
         has_grants = self._engine.capabilities.get(Capability.GRANTS) is Support.FULL
         kept = session.grants([view for view, target in pointers.items() if target is not None]) if has_grants else {}
-        session.point(pointers)
+        self._spread(session, pointers)
         for view, granted in kept.items():
             session.grant(view, granted)
+
+    def _spread(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
+        """Sets them in several sessions at the same time, where no transaction holds them together."""
+        concurrent = self._engine.capabilities.get(Capability.CONCURRENT_STATEMENTS) is Support.FULL
+        number = min(self._connections, len(pointers))
+        if session.transacts or not concurrent or number < 2:
+            session.point(pointers)
+            return
+        waiting = list(pointers.items())
+        parts = [dict(waiting[at::number]) for at in range(number)]
+
+        def point(part: Mapping[Relation, Relation | None]) -> None:
+            with self._engine.session() as own:
+                own.point(part)
+
+        with ThreadPoolExecutor(number) as pool:
+            for done in [pool.submit(point, part) for part in parts]:
+                done.result()
 
     def point_again(self, session: Session, reshaped: Collection[Relation], snapshots: Mapping[str, Snapshot]) -> None:
         """Views keep the columns that they were made with: those over tables whose columns changed are made anew."""
@@ -127,7 +160,13 @@ class Showing:
             return
         view = pointer[1]
         for template in snapshot.definition.statements.shown:
-            text = put_in(template, name(session, view), str(view), lambda a: name(session, self.at(environment, a)))
+            text = put_in(
+                template,
+                name(session, view),
+                str(view),
+                lambda a: name(session, self.at(environment, a)),
+                session.grammar,
+            )
             try:
                 session.execute(text)
             except StatementFailed as failure:
@@ -135,27 +174,14 @@ class Showing:
                 raise
 
     def ensure_record(self, session: Session) -> None:
-        session.create_schemas([_RECORD.schema])
-        session.execute(
-            f"CREATE TABLE IF NOT EXISTS {name(session, _RECORD)}"
-            " (environment VARCHAR, commit_id VARCHAR, tree_id VARCHAR)"
-        )
-
-    def _record(self, session: Session, environment: EnvironmentName, shown: Shown | None) -> None:
-        record = name(session, _RECORD)
-        session.execute(f"DELETE FROM {record} WHERE environment = '{environment}'")
-        if shown is not None:
-            session.execute(f"INSERT INTO {record} VALUES ('{environment}', '{shown.commit}', '{shown.tree}')")
+        self._ledger(session).ensure()
 
     def recorded(self, session: Session) -> dict[EnvironmentName, Shown]:
         """What each environment shows."""
-        try:
-            rows = session.query(f"SELECT environment, commit_id, tree_id FROM {name(session, _RECORD)}").rows
-        except StatementFailed:
-            if session.describe(_RECORD) is not None:
-                raise
-            return {}
         return {
-            EnvironmentName(str(name)): Shown(CommitId(ObjectId(str(commit))), TreeId(ObjectId(str(tree))))
-            for name, commit, tree in rows
+            EnvironmentName(name): Shown(CommitId(ObjectId(commit)), TreeId(ObjectId(tree)))
+            for name, (commit, tree) in self._ledger(session).read().items()
         }
+
+    def _ledger(self, session: Session) -> Ledger:
+        return Ledger(session, _RECORD, ("environment", "commit_id", "tree_id"))

@@ -21,25 +21,68 @@ class Family(StrEnum):
 
 
 _FAMILIES = {
-    Family.NUMBER: r"U?(?:TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|INT\d|FLOAT\d?|DOUBLE(?: PRECISION)?|REAL"
-    r"|(?:DECIMAL|NUMERIC|NUMBER)(?:\(.*\))?",
+    Family.NUMBER: r"U?(?:TINY|SMALL|BIG|HUGE|MEDIUM)?INT|U?INTEGER|U?INT\d+|BYTEINT|LONG|SHORT|BYTE|FLOAT\d*|REAL"
+    r"|DOUBLE(?: PRECISION)?|(?:DECIMAL|NUMERIC|NUMBER|BIGNUMERIC|BIGDECIMAL)(?:\(.*\))?",
     Family.BOOLEAN: "BOOL(?:EAN)?",
-    Family.TEXT: r"(?:VARCHAR|CHAR|CHARACTER VARYING|CHARACTER)(?:\(\d+\))?|TEXT|STRING|BPCHAR|ENUM\(.*\)",
-    Family.MOMENT: r"DATE|DATETIME|TIMESTAMP(?:_S|_MS|_NS)?(?:\(\d\))?(?: WITHOUT TIME ZONE)?",
-    Family.ORDERED: "TIMESTAMP(?:TZ| WITH TIME ZONE)|TIME|UUID",
+    Family.TEXT: r"(?:VARCHAR|CHAR|CHARACTER VARYING|CHARACTER|BPCHAR|FIXEDSTRING|STRING|TEXT)(?:\(\d+\))?"
+    r"|ENUM\d*\(.*\)",
+    Family.MOMENT: r"DATE(?:32)?|DATETIME(?:64)?(?:\(.*\))?"
+    r"|TIMESTAMP(?:_S|_MS|_NS|_NTZ)?(?:\(\d\))?(?: WITHOUT TIME ZONE)?",
+    Family.ORDERED: r"TIMESTAMP(?:TZ|_TZ|_LTZ)(?:\(\d\))?|TIMESTAMP(?:\(\d\))? WITH TIME ZONE"
+    r"|TIME(?:\(\d\))?(?: WITHOUT TIME ZONE)?|UUID",
 }
 _MATCHES = {family: re.compile(rf"(?:{pattern})\Z", re.DOTALL | re.IGNORECASE) for family, pattern in _FAMILIES.items()}
-_FLOATS = re.compile(r"(?:FLOAT\d?|DOUBLE(?: PRECISION)?|REAL)\Z", re.IGNORECASE)
+_FLOATS = re.compile(r"(?:FLOAT\d*|DOUBLE(?: PRECISION)?|REAL)\Z", re.IGNORECASE)
+_WRAPPED = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)\Z", re.DOTALL)
+_DATE = re.compile(r"DATE(?:32)?\Z", re.IGNORECASE)
+_INTEGER = re.compile(
+    r"(?:U?(?:TINY|SMALL|BIG|HUGE|MEDIUM)?INT|U?INTEGER|U?INT\d+|LONG|NUMBER\(\d+, ?0\))\Z", re.IGNORECASE
+)
+
+
+class TimeKind(StrEnum):
+    """How a column says a time."""
+
+    DATE = "date"
+    NAIVE = "naive"
+    """Without a time zone."""
+    ZONED = "zoned"
+    TEXT = "text"
+    INTEGER = "integer"
+    NONE = "none"
+    """It can't."""
+
+
+def time_kind(kind: str, zoned: str) -> TimeKind:
+    """That of a type. ``zoned``: how the engine spells that of moments, which others may spell without a zone."""
+    kind = bare(kind)
+    if kind.upper() == zoned.upper() or (family(kind) is Family.ORDERED and kind.upper().startswith("TIMESTAMP")):
+        return TimeKind.ZONED
+    if _DATE.match(kind):
+        return TimeKind.DATE
+    if family(kind) is Family.MOMENT:
+        return TimeKind.NAIVE
+    if family(kind) is Family.TEXT and not kind.upper().startswith("ENUM"):
+        return TimeKind.TEXT
+    return TimeKind.INTEGER if _INTEGER.match(kind) else TimeKind.NONE
+
+
+def bare(kind: str) -> str:
+    """A type without what says that it may be NULL, or how it is kept."""
+    while (found := _WRAPPED.match(kind)) is not None:
+        kind = found[1]
+    return kind
 
 
 def family(kind: str) -> Family:
     """That of a type."""
+    kind = bare(kind)
     return next((f for f, pattern in _MATCHES.items() if pattern.match(kind)), Family.OTHER)
 
 
 def is_float(kind: str) -> bool:
     """Whether its numbers are approximate."""
-    return _FLOATS.match(kind) is not None
+    return _FLOATS.match(bare(kind)) is not None
 
 
 def is_text_like(before: str, after: str) -> bool:

@@ -1,4 +1,4 @@
-"""The SQL that compares two relations. Standard SQL with quoted identifiers; no parser is needed.
+"""The SQL that compares two relations. In an engine's grammar; no parser is needed.
 
 Each side becomes a subquery whose columns have names of ours: ``k0``, ``k1``, … the key, ``v0``, ``v1``, … the values,
 ``there`` true. So a user's column can be called anything.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from anabranch.ports.engine import Relation, quoted
+from anabranch.ports.grammar import STANDARD, Grammar
 from anabranch.ports.rows import LONGEST
-from anabranch.sql.column_types import Family, family, is_float, is_text_like
+from anabranch.sql.column_types import Family, bare, family, is_float, is_text_like
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Pair:
     name: str
     before: str
     after: str
+    grammar: Grammar = STANDARD
 
     @property
     def as_text(self) -> bool:
@@ -30,16 +31,17 @@ class Pair:
     @property
     def expression(self) -> str:
         """Its value, as compared."""
-        return f"CAST({quoted([self.name])} AS VARCHAR)" if self.as_text else quoted([self.name])
+        name = self.grammar.identifier(self.name)
+        return self.grammar.cast(name, self.grammar.text) if self.as_text else name
 
     @property
     def kind(self) -> str:
         """The type of :attr:`expression`, as far as showing it goes."""
-        return "VARCHAR" if self.as_text else self.after
+        return self.grammar.text if self.as_text else self.after
 
     def differs(self, one: str, other: str, tolerance: float = 0.0) -> str:
         """Whether two values of it differ."""
-        told = f"{one} IS DISTINCT FROM {other}"
+        told = self.grammar.distinct.format(one, other)
         if not tolerance or self.as_text or not (is_float(self.before) or is_float(self.after)):
             return told
         return f"({told} AND NOT coalesce(abs({one} - {other}) <= {tolerance!r}, false))"
@@ -49,8 +51,10 @@ class Pair:
 class Sides:
     """What is compared. ``where``: a condition that was checked, or ``""``."""
 
-    before: Relation
-    after: Relation
+    before: str
+    """A relation, quoted, as the one below."""
+    after: str
+    grammar: Grammar = STANDARD
     keys: tuple[Pair, ...] = ()
     values: tuple[Pair, ...] = ()
     where: str = ""
@@ -63,27 +67,23 @@ class Sides:
         return replace(self, values=tuple(values))
 
 
-def name(relation: Relation) -> str:
-    """A relation, quoted."""
-    return quoted(p for p in (relation.catalog, relation.schema, relation.name) if p)
-
-
-def source(relation: Relation, where: str) -> str:
+def source(table: str, where: str) -> str:
     """The FROM clause, and the WHERE clause, of a query on the rows that are compared."""
-    return f"FROM {name(relation)}" + (f" WHERE (\n{where}\n)" if where else "")
+    return f"FROM {table}" + (f" WHERE (\n{where}\n)" if where else "")
 
 
-def shown(expression: str, kind: str) -> str:
+def shown(expression: str, kind: str, grammar: Grammar) -> str:
     """A value in the form in which it leaves the engine: never much longer than what is shown of it."""
     if family(kind) in (Family.NUMBER, Family.BOOLEAN):
         return expression
-    text = expression if family(kind) is Family.TEXT and not kind.upper().startswith("ENUM") else _text(expression)
-    return f"substring({text} FROM 1 FOR {LONGEST + 1})"
+    is_text = family(kind) is Family.TEXT and not bare(kind).upper().startswith("ENUM")
+    text = expression if is_text else grammar.cast(expression, grammar.text)
+    return grammar.prefix.format(text, LONGEST + 1)
 
 
-def count(relation: Relation, where: str) -> str:
+def count(table: str, where: str) -> str:
     """How many rows (one row, one column)."""
-    return f"SELECT count(*) {source(relation, where)}"
+    return f"SELECT count(*) {source(table, where)}"
 
 
 def repeated(sides: Sides) -> str:
@@ -96,7 +96,7 @@ def repeated(sides: Sides) -> str:
 
 def repeated_examples(sides: Sides, limit: int) -> str:
     """Such keys, and for how many rows each stands before and after."""
-    keys = ", ".join(shown(k, pair.kind) for k, pair in _named(sides.keys, "k"))
+    keys = ", ".join(shown(k, pair.kind, sides.grammar) for k, pair in _named(sides.keys, "k"))
     return f"SELECT {keys}, b, a FROM ({_repeated(sides)}) AS twice {_order(sides, '')} LIMIT {limit}"
 
 
@@ -121,8 +121,8 @@ def counts_of_repeated(sides: Sides) -> str:
     names = ", ".join([*keys, *(v for v, _ in _named(sides.values, "v"))])
     halves = [
         f"SELECT {', '.join(f's.{n}' for n in names.split(', '))}, {sign} AS n"
-        f" FROM ({_select(sides, relation)}) AS s JOIN twice AS t ON {_on(sides, 's', 't')}"
-        for relation, sign in ((sides.before, "1"), (sides.after, "-1"))
+        f" FROM ({_select(sides, table)}) AS s JOIN twice AS t ON {_on(sides, 's', 't')}"
+        for table, sign in ((sides.before, "1"), (sides.after, "-1"))
     ]
     apart = f"SELECT {', '.join(keys)}, sum(n) AS n FROM ({' UNION ALL '.join(halves)}) AS rows_of GROUP BY {names}"
     per_key = (
@@ -143,10 +143,10 @@ def changed(sides: Sides, limit: int) -> str:
     value whether it differs, before and after."""
     pairs = _named(sides.values, "v")
     differs = {v: pair.differs(f"b.{v}", f"a.{v}", sides.tolerance) for v, pair in pairs}
-    selected = [shown(f"b.{k}", pair.kind) for k, pair in _named(sides.keys, "k")]
+    selected = [shown(f"b.{k}", pair.kind, sides.grammar) for k, pair in _named(sides.keys, "k")]
     for v, pair in pairs:
-        kinds = ("VARCHAR",) * 2 if pair.as_text else (pair.before, pair.after)
-        selected += [differs[v], shown(f"b.{v}", kinds[0]), shown(f"a.{v}", kinds[1])]
+        kinds = (sides.grammar.text,) * 2 if pair.as_text else (pair.before, pair.after)
+        selected += [differs[v], shown(f"b.{v}", kinds[0], sides.grammar), shown(f"a.{v}", kinds[1], sides.grammar)]
     return (
         f"{_with(sides)}SELECT {', '.join(selected)} FROM {_side(sides, sides.before)} AS b"
         f" JOIN {_side(sides, sides.after)} AS a ON {_on(sides, 'b', 'a')}"
@@ -158,8 +158,8 @@ def lone(sides: Sides, *, after: bool, columns: Sequence[tuple[str, str]], limit
     """Rows whose key is only on one side, in the order of their keys: ``columns``, given with their types."""
     mine, other = (sides.after, sides.before) if after else (sides.before, sides.after)
     keys = [f"{pair.expression} AS {k}" for k, pair in _named(sides.keys, "k")]
-    whole = ", ".join([*keys, *(f"{quoted([c])} AS c{i}" for i, (c, _) in enumerate(columns))])
-    selected = ", ".join(shown(f"m.c{i}", kind) for i, (_, kind) in enumerate(columns))
+    whole = ", ".join([*keys, *(f"{sides.grammar.identifier(c)} AS c{i}" for i, (c, _) in enumerate(columns))])
+    selected = ", ".join(shown(f"m.c{i}", kind, sides.grammar) for i, (_, kind) in enumerate(columns))
     return (
         f"SELECT {selected} FROM (SELECT {whole} {source(mine, sides.where)}) AS m"
         f" LEFT JOIN (SELECT {', '.join(keys)}, true AS there {source(other, sides.where)}) AS o"
@@ -173,21 +173,21 @@ def whole_rows(sides: Sides, limit: int) -> str:
     pairs = _named(sides.values, "v")
     names = ", ".join(v for v, _ in pairs)
     halves = [
-        f"SELECT {', '.join(f'{p.expression} AS {v}' for v, p in pairs)}, {sign} AS n {source(relation, sides.where)}"
-        for relation, sign in ((sides.before, "1"), (sides.after, "-1"))
+        f"SELECT {', '.join(f'{p.expression} AS {v}' for v, p in pairs)}, {sign} AS n {source(table, sides.where)}"
+        for table, sign in ((sides.before, "1"), (sides.after, "-1"))
     ]
     apart = (
         f"SELECT {names}, sum(n) AS n FROM ({' UNION ALL '.join(halves)}) AS sides GROUP BY {names} HAVING sum(n) <> 0"
     )
     told = ", ".join(f"coalesce(sum(CASE WHEN n {c} 0 THEN {sign}n END), 0) AS {s}" for c, sign, s in (">+m", "<-p"))
-    values = ", ".join(f"{shown(v, pair.kind)} AS {v}" for v, pair in pairs)
+    values = ", ".join(f"{shown(v, pair.kind, sides.grammar)} AS {v}" for v, pair in pairs)
     order = ", ".join(f"{v} NULLS LAST" for v, _ in pairs)
     picked = [
         f"SELECT n, {values} FROM (SELECT * FROM apart WHERE n {c} 0 ORDER BY {order} LIMIT {limit}) AS {s}"
         for c, s in (">m", "<p")
     ]
     return (
-        f"WITH apart AS MATERIALIZED ({apart}), told AS (SELECT {told} FROM apart),"
+        f"WITH apart {sides.grammar.materialized} ({apart}), told AS (SELECT {told} FROM apart),"
         f" picked AS ({' UNION ALL '.join(picked)}) SELECT told.m, told.p, picked.* FROM told LEFT JOIN picked ON true"
     )
 
@@ -196,15 +196,15 @@ def _named(pairs: Sequence[Pair], letter: str) -> list[tuple[str, Pair]]:
     return [(f"{letter}{i}", pair) for i, pair in enumerate(pairs)]
 
 
-def _select(sides: Sides, relation: Relation) -> str:
+def _select(sides: Sides, table: str) -> str:
     pairs = [*_named(sides.keys, "k"), *_named(sides.values, "v")]
     columns = ", ".join([*(f"{pair.expression} AS {n}" for n, pair in pairs), "true AS there"])
-    return f"SELECT {columns} {source(relation, sides.where)}"
+    return f"SELECT {columns} {source(table, sides.where)}"
 
 
-def _side(sides: Sides, relation: Relation) -> str:
+def _side(sides: Sides, table: str) -> str:
     """One side of a join by key, in parentheses."""
-    rows = _select(sides, relation)
+    rows = _select(sides, table)
     if not sides.has_repeated:
         return f"({rows})"
     return f"(SELECT s.* FROM ({rows}) AS s LEFT JOIN twice AS t ON {_on(sides, 's', 't')} WHERE t.b IS NULL)"
@@ -215,8 +215,8 @@ def _repeated(sides: Sides) -> str:
     keys = ", ".join(k for k, _ in _named(sides.keys, "k"))
     named = ", ".join(f"{pair.expression} AS {k}" for k, pair in _named(sides.keys, "k"))
     halves = [
-        f"SELECT {named}, {flags} {source(relation, sides.where)}"
-        for relation, flags in ((sides.before, "1 AS b, 0 AS a"), (sides.after, "0 AS b, 1 AS a"))
+        f"SELECT {named}, {flags} {source(table, sides.where)}"
+        for table, flags in ((sides.before, "1 AS b, 0 AS a"), (sides.after, "0 AS b, 1 AS a"))
     ]
     return (
         f"SELECT {keys}, sum(b) AS b, sum(a) AS a FROM ({' UNION ALL '.join(halves)}) AS sides"
@@ -225,16 +225,12 @@ def _repeated(sides: Sides) -> str:
 
 
 def _with(sides: Sides) -> str:
-    return f"WITH twice AS MATERIALIZED ({_repeated(sides)}) " if sides.has_repeated else ""
+    return f"WITH twice {sides.grammar.materialized} ({_repeated(sides)}) " if sides.has_repeated else ""
 
 
 def _on(sides: Sides, one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{k} IS NOT DISTINCT FROM {other}.{k}" for k, _ in _named(sides.keys, "k"))
+    return " AND ".join(sides.grammar.same.format(f"{one}.{k}", f"{other}.{k}") for k, _ in _named(sides.keys, "k"))
 
 
 def _order(sides: Sides, prefix: str) -> str:
     return "ORDER BY " + ", ".join(f"{prefix}{k} NULLS LAST" for k, _ in _named(sides.keys, "k"))
-
-
-def _text(expression: str) -> str:
-    return f"CAST({expression} AS VARCHAR)"

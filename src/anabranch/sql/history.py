@@ -1,5 +1,5 @@
-"""The query that carries a history (SCD type 2) on: what it held, and what the source says now. Standard SQL with
-quoted identifiers; no parser is needed.
+"""The query that carries a history (SCD type 2) on: what it held, and what the source says now, in an engine's grammar;
+no parser is needed.
 
 A row is open while its end is NULL. A key whose row changed gets its open row closed and a new one opened; a key that
 is new, or came back, gets a row. Closed rows never change.
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from anabranch.errors import ModelError
-from anabranch.ports.engine import quoted
-from anabranch.sql.writing import column_list, matches
+from anabranch.ports.grammar import Grammar
+from anabranch.sql.writing import Writing
 
-_NEVER = "CAST(NULL AS TIMESTAMP)"
-BEGINNING = "CAST('1970-01-01 00:00:00' AS TIMESTAMP)"
+_THERE = "anabranch_there"
+"""A column of a side of a join: NULL where that side has no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,57 +58,80 @@ def settings(properties: Mapping[str, str], columns: Sequence[str], *, by_time: 
     )
 
 
-def begun(query: str, columns: Sequence[str], said: HistorySettings, now: str) -> str:
-    """The first state of a history: every row of the query is open. ``now``: the present, as a literal."""
-    since = _first(said, "q", now) if said.begins_when_seen else BEGINNING
-    ends = f"{since} AS {quoted([said.begin])}, {_NEVER} AS {quoted([said.end])}"
-    return f"{_with(query)}SELECT {column_list(columns, 'q.')}, {ends} FROM q"
+@dataclass(frozen=True, slots=True)
+class History:
+    """Makes the states of one history. ``grammar``: the engine's."""
 
+    said: HistorySettings
+    grammar: Grammar
 
-def carried(
-    query: str, columns: Sequence[str], said: HistorySettings, now: str, table: str, held: Collection[str]
-) -> str:
-    """The next state of a history. ``table`` has it as it is, with the columns ``held``: those that it lacks are NULL
-    in what is past."""
-    known = {h.lower() for h in held}
-    old = ", ".join(f"h.{quoted([c])}" if c.lower() in known else f"NULL AS {quoted([c])}" for c in columns)
-    begin, end = quoted([said.begin]), quoted([said.end])
-    same = matches("h", "q", said.keys)
-    differs = _differs(said, known)
-    changed_at = f"CAST(q.{quoted([said.updated_at])} AS TIMESTAMP)" if said.updated_at else now
-    is_there = f"EXISTS (SELECT 1 FROM q WHERE {same})"
-    moved = f"(SELECT max({changed_at}) FROM q WHERE {same} AND {differs})"
-    gone = f"WHEN NOT {is_there} THEN {now} " if said.closes_missing else ""
-    past = (
-        f"SELECT {old}, h.{begin}, CASE WHEN h.{end} IS NOT NULL THEN h.{end} {gone}ELSE {moved} END AS {end}"
-        f" FROM {table} AS h"
-    )
-    open_row = f"SELECT 1 FROM {table} AS h WHERE h.{end} IS NULL AND {same}"
-    any_row = f"SELECT 1 FROM {table} AS h WHERE {same}"
-    first = _first(said, "q", now) if said.begins_when_seen else BEGINNING
-    since = f"CASE WHEN EXISTS ({any_row}) THEN {changed_at} ELSE {first} END"
-    new = (
-        f"SELECT {column_list(columns, 'q.')}, {since} AS {begin}, {_NEVER} AS {end} FROM q"
-        f" WHERE NOT EXISTS ({open_row} AND NOT {differs})"
-    )
-    return f"{_with(query)}{past} UNION ALL {new}"
+    def begun(self, query: str, columns: Sequence[str], now: str) -> str:
+        """The first state of a history: every row of the query is open. ``now``: the present, as a literal."""
+        since = self._first("q", now) if self.said.begins_when_seen else self._beginning
+        ends = f"{since} AS {self._id(self.said.begin)}, {self._never} AS {self._id(self.said.end)}"
+        return f"{self._with(query)}SELECT {self.grammar.columns(columns, 'q.')}, {ends} FROM q"
 
+    def carried(self, query: str, columns: Sequence[str], now: str, table: str, held: Collection[str]) -> str:
+        """The next state of a history. ``table`` has it as it is, with the columns ``held``: those that it lacks are
+        NULL in what is past. The query has one row a key, the table one open row a key."""
+        known = {h.lower() for h in held}
+        old = ", ".join(f"h.{self._id(c)}" if c.lower() in known else f"NULL AS {self._id(c)}" for c in columns)
+        begin, end, there = self._id(self.said.begin), self._id(self.said.end), self._id(_THERE)
+        writing = Writing(self.grammar)
+        keys = self.grammar.columns(self.said.keys)
+        same = writing.matches("h", "q", self.said.keys)
+        differs = self._differs(known)
+        changed_at = self._updated("q") if self.said.updated_at else now
+        source = f"(SELECT *, true AS {there} FROM q) AS q"
+        gone = now if self.said.closes_missing else self._never
+        past = (
+            f"SELECT {old}, h.{begin}, CASE WHEN h.{end} IS NOT NULL THEN h.{end} WHEN q.{there} IS NULL THEN {gone}"
+            f" WHEN {differs} THEN {changed_at} ELSE {self._never} END AS {end}"
+            f" FROM {table} AS h LEFT JOIN {source} ON {same}"
+        )
+        open_rows = f"(SELECT *, true AS {there} FROM {table} WHERE {end} IS NULL) AS h"
+        all_keys = f"(SELECT DISTINCT {keys}, true AS {there} FROM {table}) AS k"
+        first = self._first("q", now) if self.said.begins_when_seen else self._beginning
+        since = f"CASE WHEN k.{there} IS NOT NULL THEN {changed_at} ELSE {first} END"
+        new = (
+            f"SELECT {self.grammar.columns(columns, 'q.')}, {since} AS {begin}, {self._never} AS {end} FROM q"
+            f" LEFT JOIN {open_rows} ON {same} LEFT JOIN {all_keys} ON {writing.matches('k', 'q', self.said.keys)}"
+            f" WHERE h.{there} IS NULL OR {differs}"
+        )
+        return f"{self._with(query)}{past} UNION ALL {new}"
 
-def _differs(said: HistorySettings, held: Collection[str]) -> str:
-    """Whether the source's row ``q`` says something else than the open row ``h``."""
-    if said.updated_at is not None:
-        if said.updated_at not in held:
-            return "true"
-        name = quoted([said.updated_at])
-        return f"(q.{name} > h.{name} OR (h.{name} IS NULL AND q.{name} IS NOT NULL))"
-    each = [f"q.{quoted([c])} IS DISTINCT FROM h.{quoted([c])}" for c in said.tracked if c.lower() in held]
-    return f"({' OR '.join(each)})" if each else "false"
+    def _differs(self, held: Collection[str]) -> str:
+        """Whether the source's row ``q`` says something else than the open row ``h``."""
+        if self.said.updated_at is not None:
+            if self.said.updated_at not in held:
+                return "true"
+            name = self._id(self.said.updated_at)
+            return f"coalesce(q.{name} > h.{name}, h.{name} IS NULL AND q.{name} IS NOT NULL)"
+        each = [
+            self.grammar.distinct.format(f"q.{self._id(c)}", f"h.{self._id(c)}")
+            for c in self.said.tracked
+            if c.lower() in held
+        ]
+        return f"({' OR '.join(each)})" if each else "false"
 
+    def _first(self, alias: str, now: str) -> str:
+        return self._updated(alias) if self.said.updated_at else now
 
-def _first(said: HistorySettings, alias: str, now: str) -> str:
-    return f"CAST({alias}.{quoted([said.updated_at])} AS TIMESTAMP)" if said.updated_at else now
+    def _updated(self, alias: str) -> str:
+        assert self.said.updated_at is not None
+        return self.grammar.cast(f"{alias}.{self._id(self.said.updated_at)}", self.grammar.timestamp)
 
+    def _with(self, query: str) -> str:
+        """The source, computed once."""
+        return f"WITH q AS (\n{query}\n) "
 
-def _with(query: str) -> str:
-    """The source, computed once."""
-    return f"WITH q AS (\n{query}\n) "
+    @property
+    def _never(self) -> str:
+        return self.grammar.cast("NULL", self.grammar.timestamp)
+
+    @property
+    def _beginning(self) -> str:
+        return self.grammar.time(datetime(1970, 1, 1, tzinfo=UTC))
+
+    def _id(self, column: str) -> str:
+        return self.grammar.identifier(column)

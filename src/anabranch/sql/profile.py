@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anabranch.ports.engine import Relation, quoted
+from anabranch.ports.grammar import Grammar
 from anabranch.sql.column_types import Family, family
 from anabranch.sql.compare import shown, source
 
@@ -21,27 +21,27 @@ SETS_AT_ONCE = 30
 _ORDERED = (Family.NUMBER, Family.BOOLEAN, Family.TEXT, Family.MOMENT, Family.ORDERED)
 
 
-def figures(relation: Relation, where: str, columns: Columns, *, exact: bool) -> str:
+def figures(table: str, where: str, columns: Columns, grammar: Grammar, *, exact: bool) -> str:
     """One row: of each column the number of values that aren't NULL, that of different ones, the least and the greatest
     (NULL where the type has none), and the mean (NULL unless they are numbers)."""
     selected: list[str] = []
     for column, kind in columns:
-        value, sort = quoted([column]), family(kind)
-        distinct = f"count(DISTINCT {value})" if exact else f"approx_count_distinct({value})"
+        value, sort = grammar.identifier(column), family(kind)
+        distinct = f"count(DISTINCT {value})" if exact else grammar.approximate_distinct.format(value)
         selected += [f"count({value})", distinct]
-        selected += [shown(f"{f}({value})", kind) if sort in _ORDERED else "NULL" for f in ("min", "max")]
-        selected += [f"avg(CAST({value} AS DOUBLE))" if sort is Family.NUMBER else "NULL"]
-    return f"SELECT {', '.join(selected)} {source(relation, where)}"
+        selected += [shown(f"{f}({value})", kind, grammar) if sort in _ORDERED else "NULL" for f in ("min", "max")]
+        selected += [f"avg({grammar.cast(value, grammar.double)})" if sort is Family.NUMBER else "NULL"]
+    return f"SELECT {', '.join(selected)} {source(table, where)}"
 
 
-def frequencies(relation: Relation, where: str, columns: Columns) -> str:
+def frequencies(table: str, where: str, columns: Columns, grammar: Grammar) -> str:
     """How often each value of each column is there, NULL too: which column (as :func:`which` reads it), in as many
     columns as there are the value where it is that one, and the number of rows."""
-    names = [quoted([column]) for column, _ in columns]
+    names = [grammar.identifier(column) for column, _ in columns]
     sets = ", ".join(f"({n})" for n in names)
-    values = ", ".join(shown(n, kind) for n, (_, kind) in zip(names, columns, strict=True))
+    values = ", ".join(shown(n, kind, grammar) for n, (_, kind) in zip(names, columns, strict=True))
     told = f"SELECT grouping({', '.join(names)}), {values}, count(*)"
-    return f"{told} {source(relation, where)} GROUP BY GROUPING SETS ({sets})"
+    return f"{told} {source(table, where)} GROUP BY GROUPING SETS ({sets})"
 
 
 def which(mask: int, columns: int) -> int:

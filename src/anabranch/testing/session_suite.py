@@ -17,6 +17,9 @@ class SessionSuite(EnginePart):
         assert engine.dialect
         assert engine.place
         assert set(engine.capabilities) == set(Capability), "each is graded, not left out"
+        with engine.session() as session:
+            assert session.transacts == self.claims(engine, Capability.TRANSACTIONAL_DDL)
+            assert session.grammar == engine.grammar
         engine.close()
 
     def test_a_writing_session_makes_the_database(self, open_engine: OpenEngine) -> None:

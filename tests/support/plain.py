@@ -1,0 +1,95 @@
+"""DuckDB as an engine without transactions: every statement commits by itself, and may be the last one. It stands for
+the warehouses in which that is so."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from anabranch.engines.duckdb import DuckDBEngine
+from anabranch.engines.duckdb_session import DuckDBSession
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import ArrowStream, Relation, Result
+
+
+class PlainSession(DuckDBSession):
+    """One whose ``begin`` and ``commit`` mean nothing; each statement takes ``PlainDuckDB.delay`` seconds."""
+
+    transacts = False
+    engine: PlainDuckDB
+
+    def begin(self) -> None:
+        self._end_stream()
+
+    def commit(self) -> None:
+        return None
+
+    def rollback(self) -> None:
+        return None
+
+    def execute(self, statement: str) -> None:
+        with self.engine.counted():
+            super().execute(statement)
+
+    def query(self, statement: str, most: int | None = None) -> Result:
+        with self.engine.counted():
+            return super().query(statement, most)
+
+    def load_arrow(self, table: Relation, parts: Iterable[ArrowStream], columns: Mapping[str, str]) -> int:
+        DuckDBSession.begin(self)
+        try:
+            rows = super().load_arrow(table, parts, columns)
+        except BaseException:
+            DuckDBSession.rollback(self)
+            raise
+        DuckDBSession.commit(self)
+        return rows
+
+    def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
+        for view, target in pointers.items():  # a statement each, as it is elsewhere
+            super().point({view: target})
+
+    def drop(self, relations: Collection[Relation]) -> None:
+        for relation in sorted(relations):
+            super().drop([relation])
+
+
+class PlainDuckDB(DuckDBEngine):
+    """``statements``: how many were run; ``most``: how many at the same time."""
+
+    capabilities: Mapping[Capability, Support] = {
+        **DuckDBEngine.capabilities,
+        Capability.TRANSACTIONAL_DDL: Support.NEVER,
+        Capability.SWAP_TABLES: Support.NEVER,
+    }
+    session_type = PlainSession
+
+    def __init__(self, path: Path, *, delay: float = 0.0, patience: float = 60.0) -> None:
+        super().__init__(path, patience=patience)
+        self.delay = delay
+        self.statements = self.most = self._running = 0
+        self._counting = threading.Lock()
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._counting:
+            self.statements += 1
+            self._running += 1
+            self.most = max(self.most, self._running)
+        try:
+            if self.delay:
+                time.sleep(self.delay)
+            yield
+        finally:
+            with self._counting:
+                self._running -= 1
+
+    @contextlib.contextmanager
+    def session(self, *, read_only: bool = False, patience: float | None = None) -> Iterator[DuckDBSession]:
+        with super().session(read_only=read_only, patience=patience) as found:
+            assert isinstance(found, PlainSession)
+            found.engine = self
+            yield found
