@@ -2,9 +2,18 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.plain import IS_PLAIN, open_plain_engine
+
+from anabranch import bootstrap
 
 pytest.register_assert_rewrite("anabranch.testing")
 
 # how long an example takes depends on what else the machine does
 settings.register_profile("anabranch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anabranch")
+
+
+@pytest.fixture(autouse=IS_PLAIN)
+def plain_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every project's warehouse is one without transactions."""
+    monkeypatch.setattr(bootstrap, "open_engine", open_plain_engine)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from tests.support.plain import IS_PLAIN
 
 from anabranch import bootstrap
 from anabranch.domain import commit as commits
 from anabranch.domain.ids import CommitId, ObjectId
+from anabranch.providers.generations import fresh, is_beside
+from anabranch.providers.standing import relation
 from anabranch.stores.sqlite import SqliteStore
 
 DATABASE = "shop.duckdb"
@@ -33,7 +36,18 @@ def physical(folder: Path) -> list[str]:
         " UNION SELECT schema_name || '.' || view_name FROM duckdb_views()"
         " WHERE schema_name LIKE 'anabranch!_!_%' ESCAPE '!' ORDER BY 1",
     )
-    return [str(row[0]) for row in found]
+    return [str(row[0]) for row in found if not (IS_PLAIN and is_beside(str(row[0])))]
+
+
+def beside(folder: Path) -> list[str]:
+    """Tables that stand beside locations."""
+    found = catalog(folder, "SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY 1")
+    return [str(row[0]) for row in found if is_beside(str(row[0]))]
+
+
+def stem(location: str) -> str:
+    """What the names of all tables beside a location begin with."""
+    return fresh(relation(location), 0).name.removesuffix("__g0").join((location.rpartition(".")[0] + ".", ""))
 
 
 def seen(folder: Path) -> dict[str, dict[str, Any]]:
@@ -47,7 +61,7 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal"
             " AND schema_name NOT LIKE 'anabranch%'"
             " UNION ALL SELECT schema_name, table_name, 'a table' FROM duckdb_tables() WHERE schema_name = 'marts'"
-            f" AND NOT regexp_matches(table_name, '{ADOPTED}') ORDER BY ALL"
+            f" AND NOT regexp_matches(table_name, '{ADOPTED}') AND table_name NOT LIKE '%!_!_g%' ESCAPE '!' ORDER BY ALL"
         ).fetchall()
         for schema, view, text in views:
             name = schema.partition("__")[2] or "prod"
@@ -59,8 +73,13 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
         for shown in found.values():
             shown["tree"] = None
         if connection.execute("FROM duckdb_tables() WHERE table_name = 'environments'").fetchall():
-            for name, tree in connection.execute("SELECT environment, tree_id FROM anabranch.environments").fetchall():
-                found.setdefault(name, {})["tree"] = tree
+            order = "number" if IS_PLAIN else "1"  # the last one counts
+            recorded = f"SELECT environment, tree_id FROM anabranch.environments ORDER BY {order}"
+            for name, tree in connection.execute(recorded).fetchall():
+                if tree is not None:
+                    found.setdefault(name, {})["tree"] = tree
+                elif name in found:
+                    found[name]["tree"] = None
         return found
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+from tests.support.plain import PlainDuckDB
 
 from anabranch import bootstrap
-from anabranch.engines import duckdb as engine_module
 from anabranch.engines.duckdb import DuckDBEngine, DuckDBSession
 from anabranch.ports.store import Store
 
@@ -139,9 +139,12 @@ def watch(watching: Watch) -> None:
     """Watches whatever is opened in this process from now on."""
     open_store, close = bootstrap.open_store, DuckDBEngine.close
 
-    class WatchedSession(DuckDBSession):
-        def __init__(self, cursor: Any, *rest: Any, **options: Any) -> None:
-            super().__init__(WatchedCursor(cursor, watching), *rest, **options)  # type: ignore[arg-type]  # it passes for a cursor
+    def watched(kind: type[DuckDBSession]) -> type[DuckDBSession]:
+        class WatchedSession(kind):  # type: ignore[valid-type, misc]  # a class that is given
+            def __init__(self, cursor: Any, *rest: Any, **options: Any) -> None:
+                super().__init__(WatchedCursor(cursor, watching), *rest, **options)
+
+        return WatchedSession
 
     def watched_close(self: DuckDBEngine) -> None:
         if self._connection is None or self._cursors:
@@ -150,7 +153,8 @@ def watch(watching: Watch) -> None:
         with watching.event("engine", "close", writes=not self._read_only):
             close(self)
 
-    vars(engine_module)["DuckDBSession"] = WatchedSession
+    for engine in (DuckDBEngine, PlainDuckDB):
+        type.__setattr__(engine, "session_type", watched(engine.session_type))
     vars(bootstrap)["open_store"] = lambda found: WatchedStore(open_store(found), watching)
     type.__setattr__(DuckDBEngine, "close", watched_close)
 

@@ -39,7 +39,9 @@ from tests.crash.checking import Wrong, check_end, must, verify
 from tests.crash.left import refs, seen
 from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.watching import Event, Point, Watch, choose, points, watch
+from tests.support.plain import IS_PLAIN, open_plain_engine
 
+from anabranch import bootstrap
 from anabranch.cli.commands import adopt, apply, env, gc, promote, restore, resume, undo  # noqa: F401  # imported once, here
 from anabranch.loaders import native  # noqa: F401  # imported once, here
 from anabranch.sql import guard, model_file, rewrite  # noqa: F401  # imported once, here
@@ -91,6 +93,10 @@ def prepare(scenario: Scenario, folder: Path) -> None:
     (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     for step in scenario.prepare:
         must(step(folder) == 0, "preparing failed")
+
+
+if IS_PLAIN:
+    vars(bootstrap)["open_engine"] = open_plain_engine
 
 
 def main(name: str, part: int, of: int, more: int) -> dict[str, Any]:

@@ -4,15 +4,18 @@ the warehouses in which that is so."""
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from anabranch import bootstrap
+from anabranch.config.settings import Warehouse
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.engines.duckdb_session import DuckDBSession
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.engine import ArrowStream, Relation, Result
+from anabranch.ports.engine import ArrowStream, Engine, Relation, Result
 
 
 class PlainSession(DuckDBSession):
@@ -93,3 +96,15 @@ class PlainDuckDB(DuckDBEngine):
             assert isinstance(found, PlainSession)
             found.engine = self
             yield found
+
+
+IS_PLAIN = os.environ.get("ANABRANCH_TEST_ENGINE") == "plain"
+"""Whether projects get such a warehouse in this run of the tests: ``make test-plain``."""
+_REAL = bootstrap.open_engine
+
+
+def open_plain_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]) -> Engine:
+    """Stands for :func:`anabranch.bootstrap.open_engine`."""
+    if warehouse.engine != "duckdb":
+        return _REAL(warehouse, root, on_wait)
+    return PlainDuckDB(root / warehouse.database, patience=warehouse.patience.total_seconds())

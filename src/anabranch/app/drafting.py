@@ -141,6 +141,7 @@ class Drafter:
             notes=aim.notes
             + lost
             + self._notes(aim, decisions, unchecked)
+            + (self._windows() if aim.head is not None and ordered else ())
             + _ahead([snapshots[s.snapshot] for s in work if isinstance(s, Build)], now)
             + tuple(gate.notes),
             now=intervals.seconds(now),
@@ -298,8 +299,11 @@ class Drafter:
             built = [d.asset for d in decisions if d.verb is Verb.BUILD and d.reason is not Reason.DRIFTED]
             if built:
                 notes.append(f"{len(built)} must be built again, for they were cleaned up: {', '.join(built[:5])}")
-        notes += [p.window for p in self._providers.values() if p.window]
         return tuple(notes)
+
+    def _windows(self) -> tuple[str, ...]:
+        """Where readers of an environment that is there already may see old and new at once."""
+        return tuple(p.window for p in self._providers.values() if p.window)
 
     def _because(self, decision: Decision, reason: Reason) -> Decision:
         return decision if decision.reason is Reason.DRIFTED else replace(decision, reason=reason, because="as it was")

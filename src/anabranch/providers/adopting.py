@@ -13,15 +13,15 @@ from anabranch.domain import intervals, schedule
 from anabranch.domain.cells import as_moment, naive
 from anabranch.domain.content import Content, first
 from anabranch.domain.intervals import Spans
-from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName
+from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import Refused, StatementFailed
 from anabranch.ports.engine import Relation, Session, name
 from anabranch.ports.provider import Built, Standing, Takeover
-from anabranch.providers import generations
-from anabranch.providers.generations import Record, column_names, keys_of
+from anabranch.providers.generations import Record, keys_of
 from anabranch.providers.making import Maker
 from anabranch.providers.standing import relation
+from anabranch.providers.turns import Turns
 from anabranch.sql.history import History, settings
 from anabranch.sql.writing import Writing
 
@@ -51,35 +51,29 @@ def survey(session: Session, maker: Maker, now: int, *, check: bool) -> tuple[Bu
     if there is None or there.is_view:
         what = "there is no table" if there is None else "a view, no table, is"
         raise Refused(f"{what} {home}", asset=snapshot.asset, hint="anabranch apply builds it")
-    session.begin()
-    try:
-        wanted = _shape(session, maker, home, now)
-        notes = _compare(snapshot, there.columns, wanted)
-        _try_rename(session, snapshot, home)
-    finally:
-        session.rollback()
+    notes = _compare(snapshot, there.columns, _shape(session, maker, now))
+    if session.transacts:
+        session.begin()
+        try:
+            _try_rename(session, snapshot, home, relation(snapshot.location))
+        finally:
+            session.rollback()
     if check:
         _check_keys(session, snapshot, home)
     content = _content(session, snapshot, home, dict(there.columns), now)
     return Built(session.count(home), there.columns, content=content), notes
 
 
-def _shape(session: Session, maker: Maker, home: Relation, now: int) -> Columns:
-    """The columns that a build would have. Within a transaction that is taken back."""
-    made = Relation(home.schema, f"{OWN_PREFIX}{SEPARATOR}shape", home.catalog)
+def _shape(session: Session, maker: Maker, now: int) -> Columns:
+    """The columns that a build would have."""
     query = maker.query((now, now))
-    session.create_table(made, f"SELECT * FROM (\n{query}\n) AS anabranch_rows LIMIT 0")
-    if maker.snapshot.kind in HISTORY:
-        columns = column_names(session, made)
-        by_time = maker.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
-        said = settings(maker.snapshot.properties, columns, by_time=by_time)
-        moment = session.grammar.time(intervals.moment(now))
-        whole = Relation(home.schema, f"{OWN_PREFIX}{SEPARATOR}history", home.catalog)
-        session.create_table(
-            whole, History(said, session.grammar).begun(f"SELECT * FROM {name(session, made)}", columns, moment)
-        )
-        made = whole
-    return session.columns(made) or ()
+    found = session.describe_query(query)
+    if maker.snapshot.kind not in HISTORY:
+        return found
+    columns = [n for n, _ in found]
+    by_time = maker.snapshot.kind is Kind.SCD_TYPE_2_BY_TIME
+    states = History(settings(maker.snapshot.properties, columns, by_time=by_time), session.grammar)
+    return session.describe_query(states.begun(query, columns, session.grammar.time(intervals.moment(now))))
 
 
 def _compare(snapshot: Snapshot, there: Columns, wanted: Columns) -> tuple[str, ...]:
@@ -99,8 +93,7 @@ def _compare(snapshot: Snapshot, there: Columns, wanted: Columns) -> tuple[str, 
     return ()
 
 
-def _try_rename(session: Session, snapshot: Snapshot, home: Relation) -> None:
-    place = relation(snapshot.location)
+def _try_rename(session: Session, snapshot: Snapshot, home: Relation, place: Relation) -> None:
     try:
         session.rename(home, place.name)
     except StatementFailed as failure:
@@ -182,7 +175,7 @@ def _seconds(value: object, snapshot: Snapshot, kind: str) -> int:
 
 
 # -- taking over -------------------------------------------------------------------------------------------------------
-def take(session: Session, takeovers: Iterable[Takeover]) -> None:
+def take(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
     """Gives tables their physical names, within the session's transaction; one that has it already is passed over.
 
     Raises:
@@ -192,20 +185,23 @@ def take(session: Session, takeovers: Iterable[Takeover]) -> None:
         home, place = relation(each.snapshot.asset), relation(each.snapshot.location)
         if each.back or session.describe(place) is not None:
             continue
-        there = session.describe(home)
-        wanted = each.built.columns
-        if there is None or there.is_view or wanted not in ((), there.columns):
-            raise Refused(
-                f"{home} isn't the table any more that was to be adopted",
-                asset=each.snapshot.asset,
-                hint=f"look again: anabranch adopt {each.snapshot.asset} --dry-run",
-            )
-        _try_rename(session, each.snapshot, home)
+        into = turns.home(session, each.snapshot)
+        if into == place or session.describe(into) is None:
+            there = session.describe(home)
+            wanted = each.built.columns
+            if there is None or there.is_view or wanted not in ((), there.columns):
+                raise Refused(
+                    f"{home} isn't the table any more that was to be adopted",
+                    asset=each.snapshot.asset,
+                    hint=f"look again: anabranch adopt {each.snapshot.asset} --dry-run",
+                )
+            _try_rename(session, each.snapshot, home, into)
         if each.built.content is not None:
             Record(session).write(each.snapshot.location, each.built.content)
+        turns.show(session, place, into)
 
 
-def give_back(session: Session, takeovers: Iterable[Takeover]) -> None:
+def give_back(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
     """Gives tables their own names again, once their views are gone; one that has it already is passed over. What was
     kept beside them goes."""
     for each in takeovers:
@@ -213,14 +209,14 @@ def give_back(session: Session, takeovers: Iterable[Takeover]) -> None:
         if not each.back or session.describe(place) is None:
             continue
         try:
-            session.rename(place, home.name)
+            turns.leave(session, place, home)
         except StatementFailed as failure:
             raise Refused(
                 f"{place} can't get its name {home} back: {failure.message}",
                 asset=each.snapshot.asset,
                 hint=f"rename what stands at {home}",
             ) from failure
-        session.drop(generations.beside(session, {each.snapshot.location: ()}))
+        session.drop([r for r in turns.everything(session, [each.snapshot.location]) if r != place])
         record = Record(session)
         if record.read([each.snapshot.location]):
             record.write(each.snapshot.location, None)

@@ -48,7 +48,7 @@ class Ledger:
             return {}
         found: dict[str, tuple[int, tuple[str, ...]]] = {}
         for key, *row in rows:
-            number = 0 if session.transacts else int(str(row.pop()))
+            number = 0 if session.transacts else int(str(row.pop() or 0))
             if str(key) not in found or number > found[str(key)][0]:
                 found[str(key)] = number, () if row[0] is None else tuple(str(v) for v in row)
         return found

@@ -256,11 +256,11 @@ class ModelsProvider:
 
             def move() -> int:
                 reshaped = self._turns.swap(session, swaps)
-                adopting.take(session, takeovers)
+                adopting.take(session, self._turns, takeovers)
                 moved = self._showing.move(
                     session, environment, decide(self._showing.recorded(session).get(environment))
                 )
-                adopting.give_back(session, takeovers)
+                adopting.give_back(session, self._turns, takeovers)
                 if reshaped:
                     self._showing.point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
                 return moved
@@ -272,7 +272,9 @@ class ModelsProvider:
                 if session.transacts:
                     prepared = _Prepared(session, move())
                 else:
-                    self._showing.check(session, environment, decide(self._showing.recorded(session).get(environment)))
+                    shall = decide(self._showing.recorded(session).get(environment))
+                    taken = {t.snapshot.asset for t in takeovers if not t.back}
+                    self._showing.check(session, environment, shall, taken)
                     prepared = _Prepared(session, move)
                 yield prepared
                 committed = prepared.committed

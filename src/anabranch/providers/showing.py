@@ -73,9 +73,13 @@ class Showing:
                         asset=asset,
                     )
 
-    def check(self, session: Session, environment: EnvironmentName, move: Move) -> None:
-        """Raises what :meth:`move` would, as far as it can be known beforehand."""
+    def check(
+        self, session: Session, environment: EnvironmentName, move: Move, taken: Collection[AssetName] = ()
+    ) -> None:
+        """Raises what :meth:`move` would, as far as it can be known before it; ``taken``: those whose place is made
+        free meanwhile."""
         _, fresh = self._pointers(environment, move)
+        fresh = {place: shown for place, shown in fresh.items() if shown[0] not in taken}
         self.check_names(session, environment, [asset for asset, _ in fresh.values()])
         check_free(session, fresh)
 

@@ -42,6 +42,10 @@ class Turns(Protocol):
         """The build is whole: ``place`` is what stands at ``home``."""
         ...
 
+    def leave(self, session: Session, place: Relation, home: Relation) -> None:
+        """What stands at ``place`` gets the name ``home``, and ``place`` is no more."""
+        ...
+
     def add(self, session: Session, snapshot: Snapshot, table: Relation, rows: Relation, spans: Sequence[Span]) -> None:
         """Puts a batch of a first build into its table; a batch that is there already makes no difference, where that
         can happen. ``rows`` may be used up."""
@@ -96,6 +100,9 @@ class InPlace:
 
     def show(self, session: Session, place: Relation, home: Relation) -> None:
         return None
+
+    def leave(self, session: Session, place: Relation, home: Relation) -> None:
+        session.rename(place, home.name)
 
     def add(self, session: Session, snapshot: Snapshot, table: Relation, rows: Relation, spans: Sequence[Span]) -> None:
         columns = column_names(session, table)
@@ -171,6 +178,12 @@ class ByPointer:
 
     def show(self, session: Session, place: Relation, home: Relation) -> None:
         session.point({place: home})
+
+    def leave(self, session: Session, place: Relation, home: Relation) -> None:
+        table = session.targets([place.schema]).get(place)
+        if table is not None and session.columns(table) is not None:
+            session.rename(table, home.name)
+        session.point({place: None})
 
     def add(self, session: Session, snapshot: Snapshot, table: Relation, rows: Relation, spans: Sequence[Span]) -> None:
         columns = column_names(session, table)
