@@ -138,9 +138,13 @@ def test_a_place_that_is_taken_is_found_before_anything_starts(site: Site):
 
 def test_where_readers_may_see_a_mix_the_plan_says_so(site: Site):
     process = site.process(MODELS, transactions=False)
-    plan = process.w.plan_apply(PROD)
-    assert "memory has no transactions: pointers move one by one" in plan.notes
+    told = "memory has no transactions: pointers move one by one"
+    assert told not in process.w.plan_apply(PROD).notes, "there are no readers yet"
     process.apply(PROD)
+    assert told not in process.w.plan_apply(PROD).notes, "nothing moves"
+    changed = site.process(CHANGED, transactions=False)
+    assert told in changed.w.plan_apply(PROD).notes
+    changed.apply(PROD)
     site.check()
 
 

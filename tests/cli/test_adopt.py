@@ -47,6 +47,7 @@ def rows(shop: Shop) -> list[list[tuple]]:
     return [shop.run_sql(f"FROM marts.{name} ORDER BY ALL") for name in ("league", "daily", "theirs")]
 
 
+@pytest.mark.in_place
 def test_the_way_in_and_back(shop: Shop, anabranch: Anabranch):
     before = rows(shop)
     assert anabranch("apply", "prod", "--yes").code == 1
@@ -107,6 +108,7 @@ def test_a_source_whose_place_a_model_takes(shop: Shop, anabranch: Anabranch):
     assert shop.run_sql("FROM stg.best ORDER BY ALL") == best
 
 
+@pytest.mark.in_place
 def test_what_nobody_reaches_any_more_is_dropped_and_nothing_else(
     shop: Shop, anabranch: Anabranch, monkeypatch: pytest.MonkeyPatch
 ):
@@ -142,6 +144,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.in_place
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(shop: Shop, anabranch: Anabranch, name: str):
     statement, message = REFUSED[name]
@@ -172,6 +175,7 @@ def test_other_order_of_columns_is_told(shop: Shop, anabranch: Anabranch):
     assert "note: marts.league: the query gives its columns in another order" in said.err
 
 
+@pytest.mark.in_place
 def test_a_name_that_is_taken(shop: Shop, anabranch: Anabranch):
     """By a table of the user's that has the very name which the adopted one would get."""
     dry = anabranch("adopt", "marts.league", "--dry-run", "--json").json

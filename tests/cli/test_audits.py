@@ -25,6 +25,7 @@ def call(shop, *audits: str) -> None:
     shop.write("models/marts/revenue.sql", f"{HEADER}, audits ({', '.join(audits)}){rest}")
 
 
+@pytest.mark.in_place
 def test_an_audit_that_fails(audited, anabranch):
     call(audited, "big(least := 70)", "not_null(columns := (name))")
     with audited.unchanged():
@@ -58,6 +59,7 @@ def test_an_audit_that_fails_as_json(audited, anabranch):
     assert sorted(finding["rows"]) == [["France", "70.0"], ["Italy", "68.0"]]
 
 
+@pytest.mark.in_place
 def test_a_warning_is_shown_and_the_environment_moves(audited, anabranch):
     call(audited, "big(least := 70, blocking := false)")
     said = anabranch("apply", "--yes")
@@ -99,6 +101,7 @@ def test_a_refresh_is_audited(audited, anabranch):
     assert anabranch("plan", "--json").json["empty"]
 
 
+@pytest.mark.in_place
 def test_all_audits_of_an_environment(audited, anabranch):
     assert anabranch("audit", "prod").out == "there are no audits yet\n"
     call(audited, "big(least := 1)", "forall_non_blocking(criteria := (revenue > 69))")

@@ -84,6 +84,7 @@ def test_a_warehouse_that_is_something_else(shop, anabranch):
 # --- held by another process
 
 
+@pytest.mark.in_place
 def test_a_warehouse_that_another_process_holds(change, anabranch):
     change.replace("anabranch.yaml", "patience: 5s", "patience: 1s")
     refs = change.cells("ref/")
@@ -298,6 +299,7 @@ def test_a_state_that_was_lost(applied, anabranch):
 # --- drift
 
 
+@pytest.mark.in_place
 def test_a_view_dropped_by_hand(applied, anabranch):
     applied.run_sql("DROP VIEW marts.top")
     status, applying = _drifts(applied, anabranch, 0)
@@ -316,6 +318,7 @@ prod @ <commit>
     assert applied.run_sql("SELECT * FROM marts.top") == [("Germany",)]
 
 
+@pytest.mark.in_place
 def test_a_view_replaced_by_hand(applied, anabranch):
     applied.run_sql("CREATE OR REPLACE VIEW marts.top AS SELECT 'Nobody' AS name")
     status, applying = _drifts(applied, anabranch, 0)
@@ -334,6 +337,7 @@ prod @ <commit>
     assert applied.run_sql("SELECT * FROM marts.top") == [("Germany",)]
 
 
+@pytest.mark.in_place
 def test_a_table_altered_by_hand(applied, anabranch):
     (table,) = [t for t in applied.physical() if ".top__" in t]
     applied.run_sql(f"ALTER TABLE {table} ADD COLUMN more INTEGER")
@@ -361,6 +365,7 @@ prod @ <commit>
     assert applied.run_sql("SELECT * FROM marts.top") == [("Germany",)]
 
 
+@pytest.mark.in_place
 def test_a_table_dropped_by_hand(applied, anabranch):
     (table,) = [t for t in applied.physical() if ".revenue__" in t]
     applied.run_sql(f"DROP TABLE {table}")
@@ -388,6 +393,7 @@ prod @ <commit>
     assert len(applied.run_sql("SELECT * FROM marts.revenue")) == 3
 
 
+@pytest.mark.in_place
 def test_a_table_put_in_a_views_place(applied, anabranch):
     applied.run_sql("DROP VIEW marts.top", "CREATE TABLE marts.top AS SELECT 'mine' AS name")
     refs = applied.cells("ref/")
@@ -409,6 +415,7 @@ prod @ <commit>
     assert anabranch("apply", "prod", "--yes").code == 0
 
 
+@pytest.mark.in_place
 def test_an_environment_over_a_table_that_was_dropped(applied, anabranch):
     (table,) = [t for t in applied.physical() if ".top__" in t]
     applied.run_sql(f"DROP TABLE {table}")

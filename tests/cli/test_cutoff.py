@@ -82,6 +82,7 @@ def test_what_was_kept_is_told(prod, anabranch):
     assert "2 built" in said.out
 
 
+@pytest.mark.in_place
 def test_a_collection_keeps_what_is_shared_and_forgets_the_rest(prod, anabranch):
     prod.branch("feature")
     prod.replace("models/m/root.sql", "amount > 0", "amount >= 1")

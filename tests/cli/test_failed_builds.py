@@ -87,6 +87,7 @@ def test_a_seed_that_is_no_csv(applied, anabranch):
     assert applied.cells("ref/") == refs
 
 
+@pytest.mark.in_place
 def test_a_protected_environment_without_yes(applied, anabranch):
     applied.replace("models/marts/top.sql", "LIMIT 1", "LIMIT 2")
     with applied.unchanged():

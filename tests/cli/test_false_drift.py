@@ -1,5 +1,7 @@
 """Drift that is none, and drift that must not be missed."""
 
+import pytest
+
 
 def test_what_others_write_makes_no_drift_of_a_cast(applied, anabranch):
     applied.write("models/stg/days.sql", "MODEL (kind VIEW);\nSELECT id, '2024-01-01'::date AS day FROM raw.orders\n")
@@ -9,6 +11,7 @@ def test_what_others_write_makes_no_drift_of_a_cast(applied, anabranch):
     assert said.json["drift"] == []
 
 
+@pytest.mark.in_place
 def test_a_view_that_was_altered_is_told(applied, anabranch):
     applied.write("models/stg/days.sql", "MODEL (kind VIEW);\nSELECT id, '2024-01-01'::date AS day FROM raw.orders\n")
     assert anabranch("apply", "prod", "--yes").code == 0

@@ -120,6 +120,7 @@ def test_a_statement_that_fails_leaves_nothing(applied, anabranch):
     assert comments(applied) == {}
 
 
+@pytest.mark.in_place
 def test_an_incremental_model(shop, anabranch):
     shop.write(
         "models/marts/days.sql",

@@ -34,7 +34,8 @@ def physical(folder: Path) -> list[str]:
         "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE schema_name LIKE 'anabranch!_!_%' ESCAPE '!'"
         f" OR regexp_matches(table_name, '{ADOPTED}')"
         " UNION SELECT schema_name || '.' || view_name FROM duckdb_views()"
-        " WHERE schema_name LIKE 'anabranch!_!_%' ESCAPE '!' ORDER BY 1",
+        " WHERE schema_name LIKE 'anabranch!_!_%' ESCAPE '!'"
+        f" OR regexp_matches(view_name, '{ADOPTED}') ORDER BY 1",
     )
     return [str(row[0]) for row in found if not (IS_PLAIN and is_beside(str(row[0])))]
 
@@ -59,7 +60,7 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         views = connection.execute(
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal"
-            " AND schema_name NOT LIKE 'anabranch%'"
+            f" AND schema_name NOT LIKE 'anabranch%' AND NOT regexp_matches(view_name, '{ADOPTED}')"
             " UNION ALL SELECT schema_name, table_name, 'a table' FROM duckdb_tables() WHERE schema_name = 'marts'"
             f" AND NOT regexp_matches(table_name, '{ADOPTED}') AND table_name NOT LIKE '%!_!_g%' ESCAPE '!' ORDER BY ALL"
         ).fetchall()
@@ -78,8 +79,8 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
             for name, tree in connection.execute(recorded).fetchall():
                 if tree is not None:
                     found.setdefault(name, {})["tree"] = tree
-                elif name in found:
-                    found[name]["tree"] = None
+                elif set(found.get(name, ())) == {"tree"}:
+                    del found[name]
         return found
 
 

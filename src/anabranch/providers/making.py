@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -61,19 +61,33 @@ class Maker:
             content = self.filler().build()
             return self._look(place), self.session.count(place), content
         home = self.turns.home(self.session, self.snapshot)
+        rows = self._make_whole(home) if self.session.transacts else self._make_alone(home)
+        self.turns.show(self.session, place, home)
+        return self._look(place), rows, None
+
+    def _make_whole(self, home: Relation) -> int | None:
+        """In a transaction, where it takes several statements."""
         several = self.snapshot.kind in (Kind.SEED, Kind.CUSTOM) or bool(self.snapshot.definition.statements)
         try:
             # a seed is looked at again after it was read, and statements run around a query: that isn't one statement
             with transaction(self.session) if several else nullcontext():
-                rows = self._make(home)
+                return self._make(home)
         except StatementFailed:
             if self.session.columns(home) is None:  # else: what stands there is in the way
                 raise
             with transaction(self.session):
                 self.session.drop([home])
-                rows = self._make(home)
-        self.turns.show(self.session, place, home)
-        return self._look(place), rows, None
+                return self._make(home)
+
+    def _make_alone(self, home: Relation) -> int | None:
+        """Where nobody looks yet, without what a build that failed has left."""
+        self.session.drop([home])
+        try:
+            return self._make(home)
+        except BaseException:
+            with suppress(AnabranchError):
+                self.session.drop([home])
+            raise
 
     def filler(self) -> Filler:
         """For a snapshot whose data moves on."""
