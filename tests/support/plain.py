@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from anabranch import bootstrap
+from anabranch.bootstrap import engines
 from anabranch.config.settings import Warehouse
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.engines.duckdb_session import DuckDBSession
@@ -100,11 +100,11 @@ class PlainDuckDB(DuckDBEngine):
 
 IS_PLAIN = os.environ.get("ANABRANCH_TEST_ENGINE") == "plain"
 """Whether projects get such a warehouse in this run of the tests: ``make test-plain``."""
-_REAL = bootstrap.open_engine
+_REAL = engines.open_engine
 
 
 def open_plain_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]) -> Engine:
     """Stands for :func:`anabranch.bootstrap.open_engine`."""
     if warehouse.engine != "duckdb":
         return _REAL(warehouse, root, on_wait)
-    return PlainDuckDB(root / warehouse.database, patience=warehouse.patience.total_seconds())
+    return PlainDuckDB(root / (warehouse.database or "warehouse.duckdb"), patience=warehouse.patience.total_seconds())

@@ -2,7 +2,7 @@
 
 A fingerprint says *what* a table is, a generation *as of when*. Generations are numbered, from 0 for the first build.
 Each later one was made from its parent by one write; what the write replaced is kept beside the table until retention
-ends, so that the way back is open. Generations form a tree: after a return to an earlier one, the next grows from there.
+ends, so that the way back is open. Generations form a tree: after a return to an earlier one, the next grows from it.
 """
 
 from __future__ import annotations
