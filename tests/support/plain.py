@@ -15,7 +15,8 @@ from anabranch.config.settings import Warehouse
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.engines.duckdb_session import DuckDBSession
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.engine import ArrowStream, Engine, Relation, Result
+from anabranch.ports.cloning import PLAIN, Cloning
+from anabranch.ports.engine import ArrowStream, Engine, Relation, Result, quoted
 
 
 class PlainSession(DuckDBSession):
@@ -60,6 +61,18 @@ class PlainSession(DuckDBSession):
             super().drop([relation])
 
 
+class CloningSession(PlainSession):
+    """One that clones a schema of views, which counts as one statement."""
+
+    def clone_schema(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
+        with self.engine.counted():
+            self._cursor.execute(f"CREATE SCHEMA {quoted([clone])}")
+            for view, target in self.targets([source]).items():
+                assert target is not None
+                copy = quoted([clone, view.name])
+                self._cursor.execute(f"CREATE VIEW {copy} AS SELECT * FROM {self.named(target)}")
+
+
 class PlainDuckDB(DuckDBEngine):
     """``statements``: how many were run; ``most``: how many at the same time."""
 
@@ -96,6 +109,13 @@ class PlainDuckDB(DuckDBEngine):
             assert isinstance(found, PlainSession)
             found.engine = self
             yield found
+
+
+class CloningDuckDB(PlainDuckDB):
+    """One that clones schemas: for Snowflake."""
+
+    capabilities: Mapping[Capability, Support] = {**PlainDuckDB.capabilities, Capability.CLONE_SCHEMA: Support.FULL}
+    session_type = CloningSession
 
 
 IS_PLAIN = os.environ.get("ANABRANCH_TEST_ENGINE") == "plain"

@@ -23,7 +23,6 @@ from anabranch.config import git, settings
 from anabranch.config.settings import FOLDER, Settings
 from anabranch.domain.names import EnvironmentName
 from anabranch.domain.snapshot import PYTHON, Function
-from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
 if TYPE_CHECKING:
