@@ -35,7 +35,7 @@ class Grammar:
     nullable: str = "{}"
     """A type that takes NULL, of one that may not: only where types differ by that."""
     same: str = "{} IS NOT DISTINCT FROM {}"
-    """Two values are equal, or both NULL."""
+    """Two values are equal, or both NULL: as a condition by which the engine can join two large tables."""
     joined: str = "{} IS NOT DISTINCT FROM {}"
     """The same, as a condition that the engine joins two large tables by."""
     distinct: str = "{} IS DISTINCT FROM {}"
