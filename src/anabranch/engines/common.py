@@ -165,7 +165,7 @@ def merging(
     """The MERGE statement of :meth:`anabranch.ports.engine.Session.merge`, as standard SQL has it."""
     grammar = session.grammar
     lower = {k.lower() for k in keys}
-    matches = [grammar.joined.format(f"b.{grammar.identifier(k)}", f"n.{grammar.identifier(k)}") for k in keys]
+    matches = [grammar.same.format(f"b.{grammar.identifier(k)}", f"n.{grammar.identifier(k)}") for k in keys]
     others = [grammar.identifier(c) for c in columns if c.lower() not in lower]
     update = f" WHEN MATCHED THEN UPDATE SET {', '.join(f'{c} = n.{c}' for c in others)}" if others else ""
     return (

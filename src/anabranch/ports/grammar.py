@@ -36,8 +36,6 @@ class Grammar:
     """A type that takes NULL, of one that may not: only where types differ by that."""
     same: str = "{} IS NOT DISTINCT FROM {}"
     """Two values are equal, or both NULL: as a condition by which the engine can join two large tables."""
-    joined: str = "{} IS NOT DISTINCT FROM {}"
-    """The same, as a condition that the engine joins two large tables by."""
     distinct: str = "{} IS DISTINCT FROM {}"
     prefix: str = "substring({} FROM 1 FOR {})"
     """The first so many characters of a text."""

@@ -229,7 +229,7 @@ def _with(sides: Sides) -> str:
 
 
 def _on(sides: Sides, one: str, other: str) -> str:
-    return " AND ".join(sides.grammar.joined.format(f"{one}.{k}", f"{other}.{k}") for k, _ in _named(sides.keys, "k"))
+    return " AND ".join(sides.grammar.same.format(f"{one}.{k}", f"{other}.{k}") for k, _ in _named(sides.keys, "k"))
 
 
 def _order(sides: Sides, prefix: str) -> str:

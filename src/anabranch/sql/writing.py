@@ -71,7 +71,7 @@ class Writing:
     def matches(self, left: str, right: str, keys: Collection[str]) -> str:
         """Whether two aliased rows have the same key; NULL equals NULL."""
         each = [self.grammar.identifier(k) for k in keys]
-        return " AND ".join(self.grammar.joined.format(f"{left}.{k}", f"{right}.{k}") for k in each)
+        return " AND ".join(self.grammar.same.format(f"{left}.{k}", f"{right}.{k}") for k in each)
 
     @property
     def _mark(self) -> str:
