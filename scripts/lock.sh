@@ -16,7 +16,7 @@ fi
 lock() {
     output=requirements/$1.txt
     shift
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    uv pip compile --quiet --universal --python-version "${python:-3.11}" --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
         --output-file "$output" "$@"
     if grep -n '://' "$output"; then
@@ -32,3 +32,4 @@ lock dev pyproject.toml --all-extras --group test --group lint \
 lock lowest pyproject.toml --all-extras --group test --resolution lowest-direct \
     --constraint requirements/build.txt "$@"
 lock duckdb2 requirements/duckdb2.in "$@"
+python=3.13 lock local-bigquery requirements/local-bigquery.in --override requirements/local-bigquery-overrides.in "$@"
