@@ -67,6 +67,8 @@ class EnginePart:
     }
     """Columns of all types that the engine has: an expression for each."""
 
+    renamed: ClassVar[str] = "SELECT *"
+    """What a view may begin with whose columns, ``id`` and ``name``, are renamed by a list after its own name."""
     pointers: ClassVar[int] = 3000
     """So many are set at once, where the engine's statements are quick enough for it."""
     pointer_seconds: ClassVar[float] = 0.01
