@@ -30,6 +30,9 @@ __all__ = ["ClickHouseEngine", "ClickHouseSession"]
 _SETTLED = 0.03
 """Seconds after which a file's time stamp can't hide another write (the kernel's clock ticks every 1 to 10 ms)."""
 
+_OWN = frozenset({"anabranch.lock", "metadata", "status", "store"})
+"""Of these ClickHouse's folder holds one at least."""
+
 _EMBEDDED: Mapping[Capability, Support] = {
     Capability.TRANSACTIONAL_DDL: Support.NEVER,
     Capability.CONCURRENT_STATEMENTS: Support.FULL,
@@ -213,7 +216,7 @@ class ClickHouseEngine:
             )
         if not path.exists() and not os.access(path.parent, os.W_OK):
             raise WarehouseUnavailable(f"{place} lies in a folder that can't be written", hint=hint)
-        if path.is_dir() and not (path / "metadata").is_dir() and any(path.iterdir()):
+        if path.is_dir() and not _OWN & {p.name for p in path.iterdir()} and any(path.iterdir()):
             raise WarehouseUnavailable(f"{place} holds other files, and no ClickHouse database", hint=hint)
         return path.resolve()
 

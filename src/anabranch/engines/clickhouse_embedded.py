@@ -41,9 +41,11 @@ class House:
         """Who wants it kept open."""
         self.inside: dict[object, int] = {}
         """Sessions, and by which thread."""
+        self.is_forked = False
+        self.connections: set[Any] = set()
         self._anchor: Any = None
+        self._lock: int | None = None
         self._was_open = False
-        self._is_forked = False
         self._is_tidy = False
 
     def enter(self, session: object, keeper: object, path: Path, wait: Callable[[str], bool]) -> None:
@@ -62,7 +64,7 @@ class House:
 
     def _enter(self, session: object, keeper: object, path: Path) -> str | None:
         """Says who is in the way."""
-        if self._is_forked:
+        if self.is_forked:
             raise WarehouseUnavailable(
                 f"{path} can't be opened by a process that was forked from one that had opened ClickHouse",
                 hint="start processes anew (multiprocessing's method spawn)",
@@ -74,11 +76,16 @@ class House:
                 return f"this process, which uses {self.path}"
             self._shut()
         if self.path is None:
-            holder = _holder(path)
-            if holder is not None:
+            path.mkdir(exist_ok=True)
+            self._lock, holder = _locked(path)
+            if self._lock is None:
                 return holder
             self._was_open = True
-            self._anchor = _connected(path)
+            try:
+                self._anchor = self.connect(path)
+            except BaseException:
+                self._unlock()
+                raise
             self.path, self._is_tidy = path, False
         self.keepers.add(keeper)
         self.inside[session] = threading.get_ident()
@@ -106,21 +113,39 @@ class House:
 
     def _shut(self) -> None:
         if self._anchor is not None:
-            self._anchor.close()
+            self.disconnect(self._anchor)
         self._anchor, self.path = None, None
         self.keepers.clear()
+        self._unlock()
         self.changed.notify_all()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def connect(self, path: Path) -> Any:
+        """Another connection to ``path``."""
+        connection = _connected(path)
+        self.connections.add(connection)
+        return connection
+
+    def disconnect(self, connection: Any) -> None:
+        if not self.is_forked:
+            self.connections.discard(connection)
+            connection.close()
 
     def forked(self) -> None:
         """In a child: the server's threads weren't forked with its memory, and closing it would wait for them forever.
         What is left of it is kept, never touched."""
         self.changed = threading.Condition(threading.RLock())
+        self._unlock()
         if self._was_open:
             import ctypes
 
-            self._is_forked = True
-            for kept in (self._anchor, *self.inside):
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+            self.is_forked = True
+            for connection in self.connections:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 HOUSE = House()
@@ -129,7 +154,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def _connected(path: Path) -> Any:
-    """Another connection to ``path``."""
     import chdb
 
     driver: Any = chdb
@@ -143,9 +167,9 @@ def _connected(path: Path) -> Any:
                 f"this process has ClickHouse open at {other.group(1)}, and can't open {path} as well",
                 hint="close that connection of chdb first",
             ) from error
-        reason = told(text, str(path)).message
         raise WarehouseUnavailable(
-            f"{path} can't be opened: {reason}", hint="check warehouse in anabranch.yaml"
+            f"{path} can't be opened: {told(text, str(path)).message}",
+            hint="ClickHouse wrote the reason to the terminal, and nowhere else",
         ) from error
 
 
@@ -161,30 +185,46 @@ def require_driver() -> None:
         ) from error
 
 
-def _holder(path: Path) -> str | None:
-    """Who holds the folder, by the lock that ClickHouse takes on its file ``status``. Tried first, for ClickHouse tells
-    of a failure on the terminal, and of its reason nowhere else."""
+def _locked(path: Path) -> tuple[int | None, str]:
+    """A lock on the folder, as a descriptor to close, or who holds it. Anabranch has a file of its own for it: where
+    ClickHouse doesn't get its own lock, on ``status``, it tells the terminal and nobody else. That is looked at too."""
+    mine = _flocked(path / "anabranch.lock", os.O_RDWR | os.O_CREAT)
+    if mine is None:
+        return None, _process(path / "anabranch.lock")
+    theirs = _flocked(path / "status", os.O_RDWR) if (path / "status").exists() else -1
+    if theirs is None:
+        os.close(mine)
+        return None, _process(path / "status")
+    if theirs >= 0:
+        os.close(theirs)
+    os.ftruncate(mine, 0)
+    os.pwrite(mine, f"PID: {os.getpid()}\n".encode(), 0)
+    return mine, ""
+
+
+def _flocked(file: Path, how: int) -> int | None:
     import fcntl
 
-    status = path / "status"
+    descriptor = os.open(file, how, 0o666)
     try:
-        file = status.open("r+b")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        os.close(descriptor)
         return None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            match = re.search(rb"PID:\s*(\d+)", file.read())
-            return _process(int(match.group(1))) if match else "another process"
-    return None
+    return descriptor
 
 
-def _process(number: int) -> str:
-    program = ""
+def _process(lock: Path) -> str:
+    """The process that a lock's file names."""
+    text = program = ""
     with contextlib.suppress(OSError):
-        program = str(Path(f"/proc/{number}/exe").readlink())
-    return f"process {number} ({program})" if program else f"process {number}"
+        text = lock.read_text(errors="replace")
+    match = re.search(r"PID:\s*(\d+)", text)
+    if match is None:
+        return "another process"
+    with contextlib.suppress(OSError):
+        program = str(Path(f"/proc/{match.group(1)}/exe").readlink())
+    return f"process {match.group(1)} ({program})" if program else f"process {match.group(1)}"
 
 
 class Embedded:
@@ -198,24 +238,24 @@ class Embedded:
         self._connect()
 
     def _connect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        self._connection = _connected(self._path)
+        self.close()
+        self._connection = HOUSE.connect(self._path)
         if self._settings:
             try:
                 self._connection.query(f"SET {assigned(self._settings)}", "Null")
             except _FAILURES as error:
+                self.close()
                 raise told(decoded(error), str(self._path)) from error
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         """After a failure the connection is made anew: the answer to the next query would begin with what the failed
         one had written so far."""
+        if HOUSE.is_forked or self._connection is None:
+            raise WarehouseUnavailable(f"the connection to {self._path} is gone", hint="run the command again")
         try:
             yield
         except _FAILURES as error:
-            self._stream = None
             self._connect()
             raise told(decoded(error), str(self._path)) from error
 
@@ -244,7 +284,6 @@ class Embedded:
             except _FAILURES as error:
                 if "Streaming query is not supported" not in decoded(error):
                     raise
-                self._stream = None
                 self._connect()
                 yield self._connection.query(statement, form).bytes()
                 return
@@ -282,14 +321,14 @@ class Embedded:
 
     def end(self) -> None:
         stream, self._stream = self._stream, None
-        if stream is not None:
+        if stream is not None and not HOUSE.is_forked:
             with self._errors():
                 stream.close()
 
     def close(self) -> None:
         connection, self._connection, self._stream = self._connection, None, None
         if connection is not None:
-            connection.close()
+            HOUSE.disconnect(connection)
 
 
 def _literal(text: str) -> str:

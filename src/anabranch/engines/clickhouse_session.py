@@ -207,8 +207,7 @@ class ClickHouseSession(Catalog):
         return rows
 
     def _casts(self, nothing: bytes, kinds: Mapping[str, str]) -> tuple[str, str]:
-        """What is selected of a stream of Arrow to have these ``kinds``, and its columns as ClickHouse reads them: both by
-        a stream without rows."""
+        """What is selected of a stream of Arrow to have these ``kinds``, and its columns as ClickHouse reads them."""
         found = self.query(f"DESCRIBE TABLE format(ArrowStream, {in_text(nothing)})").rows
         said = [(self.grammar.identifier(str(row[0])), str(row[1])) for row in found]
         casts = [cast(c, t, kind, self.grammar) for (c, t), kind in zip(said, kinds.values(), strict=True)]
