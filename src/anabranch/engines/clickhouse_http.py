@@ -161,38 +161,18 @@ class Http:
 
     def rows(self, statement: str) -> Answer:
         stream = self._open(statement, "Native")
-        return blocks(self._parts(stream), self._place, stream.headers.get("X-ClickHouse-Exception-Tag"))
-
-    def _parts(self, stream: Any) -> Iterator[bytes]:
-        while True:
-            with _errors(self._place):
-                part = stream.read(1 << 16)
-            if not part:
-                break
-            yield bytes(part)
-        self.end()
+        return blocks(_Parts(stream, self._place).all(), self._place, stream.headers.get("X-ClickHouse-Exception-Tag"))
 
     def arrow(self, query: str) -> tuple[Any, Iterator[Any]]:
         import pyarrow
 
-        stream = self._open(query, "ArrowStream")
-        tail = _Tail(stream)
-
-        def failed(error: Exception) -> WarehouseError:
-            said = exception_in(bytes(tail.kept))
-            return told(said, self._place) if said else _lost(error, self._place)
-
-        try:
-            reader = pyarrow.ipc.open_stream(tail)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise failed(error) from error
+        parts = _Parts(self._open(query, "ArrowStream"), self._place)
+        with parts.errors():
+            reader = pyarrow.ipc.open_stream(parts)
 
         def all_of_it() -> Iterator[Any]:
-            try:
+            with parts.errors():
                 yield from reader
-            except (pyarrow.ArrowException, OSError) as error:
-                tail.drain()
-                raise failed(error) from error
             self.end()
 
         return reader.schema, all_of_it()
@@ -213,24 +193,56 @@ class Http:
         self.end()
 
 
-class _Tail:
-    """A response as a file; what came last is kept, for an error may stand in it."""
+class _Parts:
+    """A response, part by part, or as a file. What came last is kept, for an error may stand in it."""
 
     closed = False
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, place: str) -> None:
         self._stream = stream
-        self.kept = bytearray()
+        self._place = place
+        self._all = self.all()
+        self._waiting = bytearray()
+        self._last = b""
+
+    def all(self) -> Iterator[bytes]:
+        try:
+            with _errors(self._place):
+                for part in self._stream.stream(1 << 16, decode_content=True):
+                    self._last = (self._last + part)[-(1 << 16) :]
+                    yield bytes(part)
+        except WarehouseUnavailable:
+            self._raise_told()
+            raise
+
+    def _raise_told(self) -> None:
+        said = exception_in(self._last)
+        if said:
+            raise told(said, self._place)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises what stands in the response, where Arrow couldn't read on."""
+        import pyarrow
+
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError) as error:
+            with contextlib.suppress(WarehouseUnavailable):
+                self.read()
+            self._raise_told()
+            raise _lost(error, self._place) from error
 
     def read(self, size: int = -1) -> bytes:
-        part = bytes(self._stream.read(size if size >= 0 else None))
-        self.kept = (self.kept + part)[-65536:]
-        return part
-
-    def drain(self) -> None:
-        with contextlib.suppress(Exception):
-            while self.read(1 << 16):
-                pass
+        while size < 0 or len(self._waiting) < size:
+            part = next(self._all, None)
+            if part is None:
+                break
+            self._waiting += part
+        end = len(self._waiting) if size < 0 else size
+        told_part = bytes(self._waiting[:end])
+        del self._waiting[:end]
+        return told_part
 
     def close(self) -> None:
         self.closed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -60,6 +61,7 @@ def blocks(parts: Iterator[bytes], place: str, tag: str | None = None) -> Answer
 
 
 def exception_in(tail: bytes) -> str:
-    """The error that stands at the end of an answer, or ``""``."""
+    """The error that stands at the end of an answer, or ``""``. After it come its length, a tag, and a mark."""
     at = tail.rfind(b"Code: ")
-    return tail[at:].partition(b"\r\n__exception__")[0].decode(errors="replace").strip() if at >= 0 else ""
+    said = tail[at:].partition(b"\r\n__exception__")[0].decode(errors="replace") if at >= 0 else ""
+    return re.sub(r"\n\d+ \S+\s*\Z", "", said).strip()
