@@ -49,8 +49,8 @@ class ArrowSuite(EnginePart):
     def test_every_type_goes_and_comes_back(self, open_engine: OpenEngine) -> None:
         columns = {f"c{i}": kind for i, kind in enumerate(self.arrow_types)}
         values = ", ".join(f"{value} AS c{i}" for i, value in enumerate(self.arrow_types.values()))
-        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {c}" for c, kind in columns.items())
         with _opened(open_engine) as engine, engine.session() as session, engine.session() as other:
+            nulls = ", ".join(f"{engine.grammar.cast('NULL', kind)} AS {c}" for c, kind in columns.items())
             session.create_table(at("before"), f"SELECT {values} UNION ALL SELECT {nulls}")
             stream = other.read_arrow(f"SELECT * FROM {text(other, at('before'))}")
             assert session.load_arrow(at("after"), [stream], columns) == 2

@@ -153,7 +153,8 @@ class CloneSuite(EnginePart):
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
-            session.create_table(at("table"), f"{SMALL} UNION ALL SELECT CAST(NULL AS INTEGER), 'none'")
+            nothing = engine.grammar.cast("NULL", "INTEGER")
+            session.create_table(at("table"), f"{SMALL} UNION ALL SELECT {nothing}, 'none'")
             session.create_table(
                 at("rows"), "SELECT 'TWO' AS name, 2 AS id UNION ALL SELECT 'three', 3 UNION ALL SELECT 'NONE', NULL"
             )

@@ -74,6 +74,8 @@ class EnginePart:
     odd_relation: ClassVar[str] = 'a"b; --'
     """A relation's."""
 
+    renamed: ClassVar[str] = "SELECT *"
+    """What a view may begin with whose columns, ``id`` and ``name``, are renamed by a list after its own name."""
     pointers: ClassVar[int] = 3000
     """So many are set at once, where the engine's statements are quick enough for it."""
     pointer_seconds: ClassVar[float] = 0.01

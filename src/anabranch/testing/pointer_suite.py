@@ -116,7 +116,7 @@ class PointerSuite(EnginePart):
             }
             for name, query in by_hand.items():
                 session.create_view(at(name), query)
-            session.execute(f"CREATE VIEW {text(session, at('renamed'))} (a, b) AS SELECT * FROM {data}")
+            session.execute(f"CREATE VIEW {text(session, at('renamed'))} (a, b) AS {self.renamed} FROM {data}")
             session.point({at("pointer"): at("data", "data")})
             found = session.targets([SCHEMA])
             assert found == {**dict.fromkeys(map(at, [*by_hand, "renamed"])), at("pointer"): at("data", "data")}

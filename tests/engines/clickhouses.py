@@ -1,0 +1,52 @@
+"""Folders of ClickHouse, and other processes that use them."""
+
+import contextlib
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from anabranch.engines.clickhouse import ClickHouseEngine
+from anabranch.testing.engine_helpers import SMALL, at
+
+BEGIN = """
+import os, signal, sys, time
+from pathlib import Path
+from anabranch.engines.clickhouse import ClickHouseEngine
+from anabranch.errors import WarehouseError
+from anabranch.ports.engine import Relation
+
+path = Path(sys.argv[1])
+engine = ClickHouseEngine.embedded(path, patience=20)
+"""
+
+
+def made(path: Path) -> Path:
+    engine = ClickHouseEngine.embedded(path)
+    with engine.session() as session:
+        session.create_schemas(["suite"])
+        session.create_table(at("small"), SMALL)
+    engine.close()
+    return path
+
+
+def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BEGIN + textwrap.dedent(program), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What the program said."""
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return output
+
+
+def stored(folder: Path) -> int:
+    """The bytes that a folder's files take on disk; a file of several names counts once."""
+    found = {}
+    for each in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            status = each.lstat()
+            found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
