@@ -84,6 +84,10 @@ class EnginePart:
     """So many tables each of several threads makes."""
     pause: ClassVar[float] = 0.0
     """Seconds after which the engine's clock tells two statements apart."""
+    binds_views: ClassVar[bool] = False
+    """No table is dropped that a view reads: the engine refuses, and has no views that lead nowhere."""
+    readers_wait: ClassVar[bool] = False
+    """Who reads a view that an open transaction has changed waits for its end, as Postgres has it."""
 
     def odd_names(self, engine: Engine) -> list[str]:
         """Those that the engine takes."""

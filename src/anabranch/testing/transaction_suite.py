@@ -60,10 +60,24 @@ class TransactionSuite(EnginePart):
             writer.create_table(at("new"), "SELECT 2 AS id")
             writer.point({at(f"p{n}"): at("old") for n in range(5)})
             writer.begin()
+            seen: list[object] = []
+
+            def look() -> None:
+                seen.extend(rows(reader, at(f"p{m}")) for m in range(5))
+
+            waiting = threading.Thread(target=look)
             for n in range(5):
                 writer.point({at(f"p{n}"): at("new")})
-                assert [rows(reader, at(f"p{m}")) for m in range(5)] == [[(1,)]] * 5
+                if not self.readers_wait:
+                    assert [rows(reader, at(f"p{m}")) for m in range(5)] == [[(1,)]] * 5
+                elif n == 0:
+                    waiting.start()
+                    waiting.join(0.3)
+                    assert waiting.is_alive(), "it doesn't wait"
             writer.commit()
+            if self.readers_wait:
+                waiting.join(PATIENCE)
+                assert seen == [[(2,)]] * 5, "whoever waited sees all of it"
             assert [rows(reader, at(f"p{m}")) for m in range(5)] == [[(2,)]] * 5
         engine.close()
 

@@ -1,0 +1,61 @@
+"""COPY: rows that go to Postgres and come from it, as they are written in a file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from anabranch.engines.postgres_errors import explain, is_lost, lost
+from anabranch.engines.postgres_link import Link
+from anabranch.engines.postgres_pool import driver
+from anabranch.errors import StatementFailed
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from anabranch.engines.postgres_link import Connection
+
+
+def copy_in(link: Link, statement: str, data: bytes) -> None:
+    """Sends rows, by a COPY … FROM STDIN."""
+    text = link.text(statement)
+
+    def work(connection: Connection) -> None:
+        with connection.cursor().copy(text) as copy:
+            copy.write(data)
+
+    link.run(work)
+
+
+def copy_out(link: Link, statement: str) -> Generator[bytes, None, None]:
+    """The rows of a COPY … TO STDOUT, one by one, until they are at their end or closed. Another statement of the session
+    ends them, too; who reads on then gets an error."""
+    text = link.text(statement)
+
+    def work(connection: Connection, stack: contextlib.ExitStack) -> psycopg.Copy:
+        return stack.enter_context(connection.cursor().copy(text))
+
+    copy, stack = link.opened(work)
+    return _lines(link, copy, stack)
+
+
+def _lines(link: Link, copy: psycopg.Copy, stack: contextlib.ExitStack) -> Generator[bytes, None, None]:
+    try:
+        while True:
+            if not link.is_open(stack):
+                raise StatementFailed("the session was used for something else", kind="InvalidCursorState")
+            link.running = True
+            try:
+                line = copy.read()
+            except driver().Error as error:
+                is_gone = is_lost(error, copy.connection)
+                raise (lost if is_gone else explain)(error, link.address) from error
+            finally:
+                link.running = False
+            if not line:
+                return
+            yield bytes(line)
+    finally:
+        if link.is_open(stack):
+            link.end_stream()

@@ -1,0 +1,179 @@
+"""Views that follow names. A view of Postgres reads a table, whatever its name becomes; elsewhere it reads a name, whatever
+has it. The :class:`anabranch.ports.engine.Session` promises the second, so what is renamed is followed by its readers:
+
+- Before a relation loses its name, its readers are noted as *waiting* for that name, with their definitions as they are.
+  They go on reading the table.
+- When something gets the name, they are made anew over it: a pointer as a pointer, with the columns that are now there;
+  any other view, and any materialized view, by its definition. A view that reads several names waits for all of them.
+- A view that is dropped while others read it steps aside under a name of ours, and is dropped when the transaction ends:
+  by then what reads it must read something else. Where it doesn't, nothing of the transaction is kept.
+
+What waits is forgotten when the session ends; it then reads on what it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from anabranch.domain.ids import digest
+from anabranch.domain.names import OWN_PREFIX, SEPARATOR
+from anabranch.engines import postgres_catalog as catalog
+from anabranch.engines import postgres_remaking as remaking
+from anabranch.engines.postgres_catalog import KINDS, Known
+from anabranch.engines.postgres_link import Link
+from anabranch.engines.postgres_remaking import View, pointing, quoted
+from anabranch.errors import StatementFailed
+from anabranch.ports.engine import Relation
+
+_AT_ONCE = 500
+"""Statements in one round trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    view: View
+    missing: frozenset[Relation]
+
+
+class Views:
+    """The views of one session. All that changes something is done within a transaction of the link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._waiting: dict[Relation, Waiting] = {}
+        self._kept: dict[Relation, Waiting] = {}
+        self._aside: dict[Relation, Relation] = {}
+        """Names of views that are to be dropped, and the ones they had."""
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+    def begin(self) -> None:
+        self._kept = dict(self._waiting)
+
+    def rollback(self) -> None:
+        self._waiting = dict(self._kept)
+        self._aside.clear()
+
+    def finish(self) -> None:
+        """Before the transaction is committed. Raises ``StatementFailed`` where a view is read that was dropped."""
+        for aside, name in self._aside.items():
+            try:
+                self._link.script([f"DROP VIEW {quoted(aside)}"])
+            except StatementFailed as failure:
+                told = failure.message.replace(str(aside), str(name)).replace(quoted(aside), str(name))
+                raise StatementFailed(told, kind=failure.kind, hint=failure.hint) from failure
+        self._aside.clear()
+        self._kept = dict(self._waiting)
+
+    # -- names -----------------------------------------------------------------------------------------------------
+    def leaves(self, relation: Relation) -> None:
+        """``relation`` is about to lose its name."""
+        oid = self._oid(relation)
+        for view in remaking.reading(self._link, [oid]) if oid is not None else ():
+            before = self._waiting.get(view.relation)
+            kept = before.view if before is not None else view
+            if relation in kept.reads:
+                missing = {relation, *(before.missing if before is not None else ())}
+                self._waiting[view.relation] = Waiting(kept, frozenset(missing))
+
+    def _oid(self, relation: Relation) -> int | None:
+        found = catalog.known(self._link, [], [relation]).get(relation)
+        return found.oid if found is not None else None
+
+    def has(self, relations: Collection[Relation]) -> None:
+        """``relations`` are names that something has now."""
+        if not self._waiting:
+            return
+        ready: list[View] = []
+        for place, waiting in list(self._waiting.items()):
+            missing = waiting.missing - set(relations)
+            if missing:
+                self._waiting[place] = Waiting(waiting.view, missing)
+            else:
+                del self._waiting[place]
+                ready.append(waiting.view)
+        there = catalog.kinds(self._link, [v.relation for v in ready])
+        ready = [v for v in ready if there.get(v.relation) == v.kind]
+        self.point({v.relation: v.target for v in ready if v.target is not None})
+        for view in ready:
+            if view.target is None:
+                found = catalog.known(self._link, [view.relation], []).get(view.relation)
+                if found is not None:  # its number is another where it was made again since
+                    standing = remaking.views(self._link, str(found.oid))
+                    remaking.replace(self._link, standing[0], view.definition.rstrip("; "))
+
+    def forget(self, relations: Collection[Relation]) -> None:
+        """``relations`` are gone, or something else: they wait for nothing any more."""
+        for relation in relations:
+            self._waiting.pop(relation, None)
+
+    # -- views -----------------------------------------------------------------------------------------------------
+    def create(self, view: Relation, query: str) -> None:
+        """Makes or replaces one."""
+        self.forget([view])
+        there = catalog.known(self._link, [view], []).get(view)
+        statement = f"CREATE OR REPLACE VIEW {quoted(view)}{there.options if there else ''} AS {query}"
+        if there is None or there.kind != "v":
+            self._link.script([statement])
+        else:
+            try:
+                with self._link.attempt():
+                    self._link.script([statement])
+            except StatementFailed as failure:
+                if failure.kind != "InvalidTableDefinition":
+                    raise
+                remaking.remake(self._link, {there.oid: query}, plainly=False)
+        self.has([view])
+
+    def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
+        """Sets pointers, those that are already as they should be aside, and drops those of None."""
+        if not pointers:
+            return
+        wanted = {view: target for view, target in pointers.items() if target is not None}
+        known = catalog.known(self._link, pointers, set(wanted.values()))
+        self.forget(pointers)
+        places: list[str] = []
+        others: dict[int, str] = {}
+        for view, target in wanted.items():
+            there, its = known.get(view), known.get(target)
+            if there is None or there.kind != "v" or its is None:
+                places.append(f"CREATE OR REPLACE VIEW {quoted(view)} AS {pointing(target)}")
+            elif there.target == target and there.shape == its.shape:
+                continue
+            elif its.shape[: len(there.shape)] == there.shape:
+                places.append(f"CREATE OR REPLACE VIEW {quoted(view)}{there.options} AS {pointing(target)}")
+            else:
+                others[there.oid] = pointing(target)
+        for first in range(0, len(places), _AT_ONCE):
+            self._link.script(places[first : first + _AT_ONCE])
+        if others:
+            remaking.remake(self._link, others)
+        self.has(list(wanted))
+        self._drop([view for view, target in pointers.items() if target is None], known)
+
+    def _drop(self, gone: Collection[Relation], known: Mapping[Relation, Known]) -> None:
+        read = [known[r].oid for r in gone if r in known and known[r].kind == "v" and known[r].is_read]
+        inner = {known[r].oid for r in gone if r in known}
+        readers = remaking.reading(self._link, read) if read else []
+        outer = {oid for v in readers if v.oid not in inner for oid in v.read}
+        plain: list[str] = []
+        for view in sorted(gone):
+            if view in known and known[view].oid in outer:
+                aside = Relation(view.schema, f"{OWN_PREFIX}{SEPARATOR}aside_{digest(view.name.encode())[:12]}")
+                self.leaves(view)
+                self._link.script([f"ALTER VIEW {quoted(view)} RENAME TO {catalog.GRAMMAR.identifier(aside.name)}"])
+                self._aside[aside] = view
+            elif catalog.is_short(view.schema) and catalog.is_short(view.name):
+                plain.append(quoted(view))
+        if plain:
+            self._link.script([f"DROP VIEW IF EXISTS {', '.join(plain)}"])
+
+    def drop(self, relations: Collection[Relation]) -> None:
+        """Drops those that exist, views before what they read."""
+        kinds = catalog.kinds(self._link, relations)
+        self.forget(kinds)
+        order = remaking.reading_order(self._link, [r for r, kind in kinds.items() if kind in ("v", "m")])
+        found = sorted(kinds, key=lambda r: (-order.get(r, -1), r))
+        for first in range(0, len(found), _AT_ONCE):
+            some = found[first : first + _AT_ONCE]
+            self._link.script([f"DROP {KINDS[kinds[r]]} IF EXISTS {quoted(r)}" for r in some])
