@@ -29,7 +29,30 @@ def _duckdb(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
     return DuckDBEngine(path, settings=warehouse.settings, patience=patience, on_wait=on_wait)
 
 
-ENGINES: Mapping[str, Open] = {"duckdb": _duckdb}
+def _clickhouse(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.clickhouse import ClickHouseEngine
+
+    place, patience = warehouse.database or "warehouse.chdb", warehouse.patience.total_seconds()
+    if place.startswith(("http://", "https://")):
+        return ClickHouseEngine.server(
+            place, settings=warehouse.settings, connections=warehouse.connections, patience=patience
+        )
+    path = root / Path(place).expanduser()
+    return ClickHouseEngine.embedded(path, settings=warehouse.settings, patience=patience, on_wait=on_wait)
+
+
+def _postgres(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines import postgres
+
+    return postgres.open_engine(
+        _said(warehouse, "postgresql://user:${PASSWORD}@host/database"),
+        warehouse.settings,
+        warehouse.connections,
+        warehouse.patience.total_seconds(),
+    )
+
+
+ENGINES: Mapping[str, Open] = {"duckdb": _duckdb, "clickhouse": _clickhouse, "postgres": _postgres}
 
 
 def open_engine(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:

@@ -1,0 +1,32 @@
+"""The daily loop, on each engine that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from tests.support import postgres
+from tests.support.loop import EngineLoop
+
+
+class TestDuckDB(EngineLoop):
+    @pytest.fixture
+    def warehouse(self) -> Mapping[str, object]:
+        return {"engine": "duckdb"}
+
+
+class TestEmbeddedClickHouse(EngineLoop):
+    pytestmark = pytest.mark.clickhouse
+
+    @pytest.fixture
+    def warehouse(self) -> Mapping[str, object]:
+        return {"engine": "clickhouse"}
+
+
+class TestPostgres(EngineLoop):
+    pytestmark = pytest.mark.postgres
+
+    @pytest.fixture
+    def warehouse(self) -> Iterator[Mapping[str, object]]:
+        with postgres.server() as url:
+            yield {"engine": "postgres", "database": url}

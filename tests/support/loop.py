@@ -1,0 +1,250 @@
+"""The daily loop on one engine, from the first apply to the last undo: all kinds of models, with every figure known
+beforehand. An engine's own test is a few lines that say where its warehouse is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow
+import pytest
+
+from anabranch.bootstrap import engines
+from anabranch.cli.failures import run
+from anabranch.cli.main import cli
+from anabranch.config import settings
+from anabranch.ports.engine import Engine, Relation, name
+from anabranch.testing.engine_helpers import at
+
+Rows = list[tuple[object, ...]]
+ORDERS = [(n, "de" if n % 2 else "fr", float(n % 7), date(2020, 1, 1 + n % 5)) for n in range(40)]
+LATE = [(100 + n, "it", 5.0, date(2020, 1, 2)) for n in range(3)]
+NAMES = {"de": "Germany", "fr": "France", "it": "Italy"}
+DAYS = "start '2020-01-01', end '2020-01-05'"
+REVENUE = """MODEL (name marts.revenue, grain name, audits (not_null(columns := name), unique_values(columns := name)));
+SELECT c.name AS name, sum(o.amount) AS revenue{more} FROM core.valid AS o JOIN seeds.countries AS c
+ON c.code = o.country GROUP BY c.name
+"""
+MODELS = {
+    "stg/orders": "MODEL (name stg.orders, kind VIEW);\nSELECT id, country, amount, day FROM raw.orders\n",
+    "core/valid": "MODEL (name core.valid, kind EMBEDDED);\nSELECT * FROM stg.orders WHERE amount > 0\n",
+    "marts/revenue": REVENUE.format(more=""),
+    "marts/daily": f"MODEL (name marts.daily, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 2), {DAYS});\n"
+    "SELECT day, count(*) AS n, sum(amount) AS v FROM core.valid WHERE day BETWEEN @start_date AND @end_date\n"
+    "GROUP BY day\n",
+    "marts/latest": f"MODEL (name marts.latest, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key country), {DAYS});\n"
+    "SELECT country, max(day) AS last_day, count(*) AS n FROM stg.orders GROUP BY country\n",
+    "marts/parts": "MODEL (name marts.parts, kind INCREMENTAL_BY_PARTITION, partitioned_by [country]);\n"
+    "SELECT country, id FROM stg.orders WHERE id >= 30\n",
+    "marts/seen": "MODEL (name marts.seen, kind INCREMENTAL_UNMANAGED);\nSELECT count(*) AS n FROM stg.orders\n",
+    "marts/history": "MODEL (name marts.history, kind SCD_TYPE_2_BY_COLUMN (unique_key country, columns *));\n"
+    "SELECT country, count(*) AS n FROM stg.orders GROUP BY country\n",
+}
+
+
+def plain(value: object) -> object:
+    """As the figures are written here, whatever the engine's driver makes of a type."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None)
+    if isinstance(value, Decimal):
+        return float(value)
+    return value
+
+
+class EngineLoop:
+    """``warehouse``, a fixture, gives what stands under ``warehouse:`` in the project's file."""
+
+    schema: ClassVar[str] = "marts"
+
+    @pytest.fixture
+    def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse: Mapping[str, object]) -> Path:
+        root = tmp_path / "loop"
+        root.mkdir()
+        monkeypatch.chdir(root)
+        monkeypatch.setenv("HOME", str(root))
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
+        said = {"project": "loop", "warehouse": {"schema": self.schema, **warehouse}, "sources": {"raw.orders": {}}}
+        (root / "anabranch.yaml").write_text(json.dumps(said))
+        for path, text in MODELS.items():
+            self.write(root, f"models/{path}.sql", text)
+        self.write(root, "seeds/countries.csv", "code,name\n" + "".join(f"{c},{n}\n" for c, n in NAMES.items()))
+        return root
+
+    def write(self, root: Path, path: str, text: str) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+
+    @pytest.fixture
+    def engine(self, project: Path) -> Iterable[Engine]:
+        found = settings.load(project)
+        engine = engines.open_engine(found.warehouse, project, lambda holder: None)
+        yield engine
+        engine.close()
+
+    def load(self, engine: Engine, table: Relation, rows: Iterable[tuple[object, ...]]) -> None:
+        grammar = engine.grammar
+        kinds = {"id": grammar.integer, "country": grammar.text, "amount": grammar.double, "day": grammar.date}
+        columns = list(zip(*rows, strict=True))
+        with engine.session() as session:
+            session.create_schemas([table.schema])
+            session.load_arrow(table, [pyarrow.table(dict(zip(kinds, columns, strict=True)))], kinds)
+        engine.close()
+
+    def read(self, engine: Engine, relation: str) -> Rows:
+        schema, table = relation.split(".")
+        with engine.session(read_only=True) as session:
+            found = session.query(f"SELECT * FROM {name(session, Relation(schema, table))}")
+            rows = [dict(zip((c.lower() for c in found.columns), r, strict=True)) for r in found.rows]
+        engine.close()
+        told = [tuple(plain(v) for k, v in row.items() if k not in ("valid_from", "valid_to")) for row in rows]
+        if rows and "valid_to" in rows[0]:
+            told = [(*t, r["valid_to"] is None) for t, r in zip(told, rows, strict=True)]
+        return sorted(told, key=repr)
+
+    def expected(self, orders: Rows, seen: list[int], history: Rows, *, counts: bool = False) -> dict[str, Rows]:
+        """What ``prod`` shows of ``orders``. ``seen``: how many rows there were each time."""
+        valid = [o for o in orders if float(str(o[2])) > 0]
+        countries, days = sorted({str(o[1]) for o in orders}), sorted({o[3] for o in valid}, key=str)
+        revenue: Rows = []
+        for c in countries:
+            mine = [float(str(o[2])) for o in valid if o[1] == c]
+            revenue.append((NAMES[c], sum(mine), len(mine)) if counts else (NAMES[c], sum(mine)))
+        daily: Rows = []
+        for d in days:
+            of_day = [float(str(o[2])) for o in valid if o[3] == d]
+            daily.append((d, len(of_day), sum(of_day)))
+        latest: Rows = []
+        for c in countries:
+            of_country = [o for o in orders if o[1] == c]
+            latest.append((c, max((o[3] for o in of_country), key=str), len(of_country)))
+        return {
+            "stg.orders": sorted(orders, key=repr),
+            "marts.revenue": sorted(revenue, key=repr),
+            "marts.daily": sorted(daily, key=repr),
+            "marts.latest": sorted(latest, key=repr),
+            "marts.parts": sorted([(o[1], o[0]) for o in orders if int(str(o[0])) >= 30], key=repr),
+            "marts.seen": [(n,) for n in seen],
+            "marts.history": sorted(history, key=repr),
+        }
+
+    def check(self, engine: Engine, wanted: Mapping[str, Rows], end: str = "") -> None:
+        for asset, rows in wanted.items():
+            schema, table = asset.split(".")
+            assert self.read(engine, f"{schema}{end}.{table}") == rows, asset
+
+    def test_the_daily_loop(self, project: Path, engine: Engine, call: Callable[..., Any]) -> None:
+        self.load(engine, at("orders", "raw"), ORDERS)
+        call("apply", "prod", "--yes")
+        history: Rows = [("de", 20, True), ("fr", 20, True)]
+        first = self.expected(list(ORDERS), [40], history)
+        self.check(engine, first)
+
+        # a change in an environment
+        self.write(project, "models/marts/revenue.sql", REVENUE.format(more=", count(*) AS n"))
+        call("apply", "feature", "--yes")
+        changed = self.expected(list(ORDERS), [40], history, counts=True)
+        self.check(engine, changed, "__feature")
+        self.check(engine, first)
+        differing = call("diff", "feature", "--rows", "--profile", "--json")
+        assert "marts.revenue" in json.dumps(differing)
+        call("promote", "feature", "--yes")
+        self.check(engine, changed)
+        call("undo", "prod", "--yes")
+        self.check(engine, first)
+
+        # data moves on
+        self.load(engine, at("late", "raw"), LATE)
+        with engine.session() as session:
+            late, orders = (name(session, at(n, "raw")) for n in ("late", "orders"))
+            session.execute(f"INSERT INTO {orders} SELECT * FROM {late}")
+            session.drop([at("late", "raw")])
+        engine.close()
+        restated = [w for m in ("daily", "latest", "parts") for w in ("--restate", f"marts.{m}")]
+        call("run", "prod", *restated, "--yes")
+        grown = [*ORDERS, *LATE]
+        after = self.expected(list(grown), [40], history)
+        some = ("marts.daily", "marts.latest", "marts.parts")
+        self.check(engine, {k: (after if k in some else first)[k] for k in (*some, "marts.seen", "marts.history")})
+        call("run", "prod", "--ignore-cron", "--yes")
+        history = [("de", 20, True), ("fr", 20, True), ("it", 3, True)]
+        self.check(engine, self.expected(list(grown), [40], history))
+
+        # and back
+        call("undo", "prod", "--yes")
+        call("undo", "prod", "--yes")
+        self.check(engine, {k: v for k, v in first.items() if k != "stg.orders"})
+        assert call("status", "prod", "--json")["drift"] == []
+        call("env", "drop", "feature", "--yes")
+        call("gc")
+        self.check(engine, {k: v for k, v in first.items() if k != "stg.orders"})
+        call("doctor")
+        with engine.session(read_only=True) as session:
+            assert not [s for s in session.schemas() if s.endswith("__feature")]
+
+    def test_a_command_that_is_killed_is_gone_on_with(
+        self, project: Path, engine: Engine, call: Callable[..., Any]
+    ) -> None:
+        """Whenever that is: readers see each asset as it was or as it shall be, and the same command, given again, leads
+        to where it would have led."""
+        self.load(engine, at("orders", "raw"), ORDERS)
+        call("apply", "prod", "--yes")
+        old = self.expected(list(ORDERS), [40], [("de", 20, True), ("fr", 20, True)])
+        daily = project / "models/marts/daily.sql"
+        text = daily.read_text()
+        seconds = {"apply": 0.0, "promote": 0.0}
+        for turn, fraction in enumerate((1.0, *self.kills)):
+            daily.write_text(text.replace("sum(amount) AS v", f"sum(amount) + {turn + 1} AS v"))
+            self.write(project, "models/marts/revenue.sql", REVENUE.format(more=", count(*) AS n" if turn % 2 else ""))
+            new = self.expected(list(ORDERS), [40], [("de", 20, True), ("fr", 20, True)], counts=bool(turn % 2))
+            new["marts.daily"] = [(*row[:2], float(str(row[2])) + turn + 1) for row in new["marts.daily"]]
+            for command in (["apply", "feature"], ["promote", "feature", "--yes"]):
+                self.kill(command, seconds, fraction)
+                for asset in old:
+                    assert self.read(engine, asset) in (old[asset], new[asset]), f"{asset} after {command} {fraction}"
+                call(*command)
+                self.check(engine, new, "__feature")
+            self.check(engine, new)
+            old = new
+        assert call("status", "prod", "--json")["drift"] == []
+        call("gc")
+        self.check(engine, old)
+
+    def kill(self, command: list[str], seconds: dict[str, float], fraction: float) -> None:
+        """Runs a command and kills it, at ``fraction`` of the time that the first such command took; that one isn't."""
+        began = time.perf_counter()
+        package = str(Path(engines.__file__).parents[2])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "anabranch", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": package},
+        )
+        if fraction < 1:
+            time.sleep(seconds[command[0]] * fraction)
+            process.kill()
+            process.wait()
+            return
+        assert process.wait() == 0
+        seconds[command[0]] = time.perf_counter() - began
+
+    kills: ClassVar[tuple[float, ...]] = (0.45, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+    """How far into a command it is killed."""
+
+    @pytest.fixture
+    def call(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+        def call(*arguments: str) -> Any:
+            capsys.readouterr()
+            code = run(cli, arguments)
+            out, err = capsys.readouterr()
+            assert code == 0, f"{' '.join(arguments)}\n{err}\n{out}"
+            return json.loads(out) if "--json" in arguments else None
+
+        return call
