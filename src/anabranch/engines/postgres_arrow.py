@@ -102,9 +102,7 @@ def _finished(column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
-def load(
-    link: Link, table: Relation, parts: Iterable[ArrowStream], declared: Mapping[str, str]
-) -> int:
+def load(link: Link, table: Relation, parts: Iterable[ArrowStream], declared: Mapping[str, str]) -> int:
     """See :meth:`anabranch.ports.engine.Session.load_arrow`; within a transaction.
 
     What Postgres reads from a text as a cast would have it goes straight into the table; the rest goes by a temporary
@@ -129,7 +127,10 @@ def load(
             _copy(link, f"pg_temp.{staged[natural]}", declared, taken)
             cast = ", ".join(f"CAST({GRAMMAR.identifier(c)} AS {k})" for c, k in types.items())
             link.script(
-                [f"INSERT INTO {place} SELECT {cast} FROM pg_temp.{staged[natural]}", f"TRUNCATE pg_temp.{staged[natural]}"]
+                [
+                    f"INSERT INTO {place} SELECT {cast} FROM pg_temp.{staged[natural]}",
+                    f"TRUNCATE pg_temp.{staged[natural]}",
+                ]
             )
         rows += batch.num_rows
     link.script([f"DROP TABLE pg_temp.{table}" for table in staged.values()])

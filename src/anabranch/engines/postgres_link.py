@@ -259,7 +259,9 @@ class Link:
         if is_open != self.in_transaction:
             self.rollback()
             raise StatementFailed(
-                "a statement began or ended a transaction of its own", kind="InvalidTransactionState", hint="leave it out"
+                "a statement began or ended a transaction of its own",
+                kind="InvalidTransactionState",
+                hint="leave it out",
             )
         self.require_uncut()
 

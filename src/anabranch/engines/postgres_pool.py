@@ -6,11 +6,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from anabranch.engines.postgres_address import HINT, Address
-from anabranch.engines.postgres_errors import NoDatabase, is_lost, is_missing, is_passing, is_refused, missing, unreachable
+from anabranch.engines.postgres_errors import (
+    NoDatabase,
+    is_lost,
+    is_missing,
+    is_passing,
+    is_refused,
+    missing,
+    unreachable,
+)
 from anabranch.errors import ConfigError, WarehouseBusy, WarehouseUnavailable
 
 if TYPE_CHECKING:

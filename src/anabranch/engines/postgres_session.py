@@ -294,7 +294,7 @@ class PostgresSession(CommonSession):
         figures = "count(*)"
         if columns:
             # the text of a row tells NULL from '', and where a value ends; a sum counts equal rows, an xor would not
-            row = f"""ROW({', '.join(f"({v})::text" for v in values)})::text COLLATE "C\""""
+            row = f"""ROW({", ".join(f"({v})::text" for v in values)})::text COLLATE "C\""""
             figures += "".join(f", sum(hashtextextended({row}, {salt})::numeric)" for salt in (0, _SALT))
         (found,) = self._link.query(f"SELECT {figures} FROM {place}", safe=True)[1]
         return signed([(c, types[c]) for c in columns], found)
