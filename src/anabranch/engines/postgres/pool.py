@@ -6,11 +6,20 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from anabranch.engines.postgres_address import HINT, Address
-from anabranch.engines.postgres_errors import NoDatabase, is_lost, is_missing, is_passing, is_refused, missing, unreachable
+from anabranch.engines.postgres.address import HINT, Address
+from anabranch.engines.postgres.dates import read_all_dates
+from anabranch.engines.postgres.errors import (
+    NoDatabase,
+    is_lost,
+    is_missing,
+    is_passing,
+    is_refused,
+    missing,
+    unreachable,
+)
 from anabranch.errors import ConfigError, WarehouseBusy, WarehouseUnavailable
 
 if TYPE_CHECKING:
@@ -199,6 +208,7 @@ class Pool:
             ) from None
         parameters: dict[str, Any] = {**_parameters(given), **instead}
         connection: Connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+        read_all_dates(connection)
         return connection
 
     def is_missing(self, error: psycopg.Error) -> bool:
@@ -218,7 +228,7 @@ class Pool:
 
     def _make_database(self, name: str) -> None:
         psycopg = driver()
-        last: psycopg.Error | None = None
+        last: Exception | None = None
         for other in MAINTENANCE:
             try:
                 connection = self._connect(dbname=other)
