@@ -28,7 +28,7 @@ WRONG = {
     "jinja": [("loaders", "jinja2"), ("app", "jinja2.sandbox"), ("config", "jinja2")],
     "duckdb": [("stores", "duckdb"), ("app", "duckdb"), ("cli", "duckdb")],
     "sqlite": [("engines", "sqlite3"), ("loaders", "sqlite3"), ("app", "sqlite3")],
-    "psycopg": [("providers", "psycopg"), ("app", "psycopg")],
+    "psycopg": [("providers", "psycopg"), ("app", "psycopg"), ("engines", "psycopg")],
     "terminal": [("app", "rich"), ("bootstrap", "click"), ("config", "click")],
 }
 

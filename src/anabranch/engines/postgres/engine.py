@@ -1,8 +1,4 @@
-"""Postgres, 14 or newer, as the warehouse: a server, many sessions at a time, all DDL within transactions.
-
-A view of Postgres reads a table and not a name, and keeps the columns that ``*`` stood for: how the port's promises are
-kept all the same is told in :mod:`anabranch.engines.postgres_views`. Verified against Postgres 14, 15, 16, 17 and 18.
-"""
+"""The engine: who opens sessions, and stops them."""
 
 from __future__ import annotations
 
@@ -10,17 +6,15 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from anabranch.engines import postgres_catalog as catalog
-from anabranch.engines.postgres_address import Address
-from anabranch.engines.postgres_link import LONGEST, Link
-from anabranch.engines.postgres_pool import Pool
-from anabranch.engines.postgres_session import PostgresSession
+from anabranch.engines.postgres.address import Address
+from anabranch.engines.postgres.catalog import GRAMMAR
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.pool import Pool
+from anabranch.engines.postgres.session import PostgresSession
+from anabranch.engines.postgres.wire import LONGEST
 from anabranch.errors import WarehouseError
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
 
-__all__ = ["GRAMMAR", "PostgresEngine", "PostgresSession", "open_engine"]
-
-GRAMMAR = catalog.GRAMMAR
 PATIENCE = 300.0
 CONNECTIONS = 20
 
@@ -131,8 +125,8 @@ def open_engine(
     database: str, settings: Mapping[str, str], connections: int = CONNECTIONS, patience: float = PATIENCE
 ) -> PostgresEngine:
     """The engine that ``warehouse:`` of a project's file describes: ``database`` is a URL
-    (``postgresql://user@host:5432/name``), ``settings`` are the server's own. ``connections``: as many as builds run at a
-    time, and a few more for whoever looks at something meanwhile. Nothing is opened.
+    (``postgresql://user@host:5432/name``), ``settings`` are the server's own. ``connections``: as many as builds run at
+    a time, and a few more for whoever looks at something meanwhile. Nothing is opened.
 
     Raises:
         ConfigError: ``database`` is no such URL.

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from anabranch.engines.postgres_errors import explain, is_lost, lost
-from anabranch.engines.postgres_link import Link
-from anabranch.engines.postgres_pool import driver
+from anabranch.engines.postgres.errors import explain, is_lost, lost
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.pool import driver
 from anabranch.errors import StatementFailed
 
 if TYPE_CHECKING:
     import psycopg
 
-    from anabranch.engines.postgres_link import Connection
+    from anabranch.engines.postgres.link import Connection
 
 
 def copy_in(link: Link, statement: str, data: bytes) -> None:
@@ -29,8 +29,8 @@ def copy_in(link: Link, statement: str, data: bytes) -> None:
 
 
 def copy_out(link: Link, statement: str) -> Generator[bytes, None, None]:
-    """The rows of a COPY … TO STDOUT, one by one, until they are at their end or closed. Another statement of the session
-    ends them, too; who reads on then gets an error."""
+    """The rows of a COPY … TO STDOUT, one by one, until they are at their end or closed. Another statement of the
+    session ends them, too; who reads on then gets an error."""
     text = link.text(statement)
 
     def work(connection: Connection, stack: contextlib.ExitStack) -> psycopg.Copy:

@@ -1,12 +1,13 @@
-"""Views that follow names. A view of Postgres reads a table, whatever its name becomes; elsewhere it reads a name, whatever
-has it. The :class:`anabranch.ports.engine.Session` promises the second, so what is renamed is followed by its readers:
+"""Views that follow names. A view of Postgres reads a table, whatever its name becomes; elsewhere it reads a name,
+whatever has it. The :class:`anabranch.ports.engine.Session` promises the second, so what is renamed is followed by its
+readers:
 
-- Before a relation loses its name, its readers are noted as *waiting* for that name, with their definitions as they are.
-  They go on reading the table.
+- Before a relation loses its name, its readers are noted as *waiting* for that name, with their definitions as they
+  are. They go on reading the table.
 - When something gets the name, they are made anew over it: a pointer as a pointer, with the columns that are now there;
   any other view, and any materialized view, by its definition. A view that reads several names waits for all of them.
-- A view that is dropped while others read it steps aside under a name of ours, and is dropped when the transaction ends:
-  by then what reads it must read something else. Where it doesn't, nothing of the transaction is kept.
+- A view that is dropped while others read it steps aside under a name of ours, and is dropped when the transaction
+  ends: by then what reads it must read something else. Where it doesn't, nothing of the transaction is kept.
 
 What waits is forgotten when the session ends; it then reads on what it had.
 """
@@ -18,11 +19,10 @@ from dataclasses import dataclass
 
 from anabranch.domain.ids import digest
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR
-from anabranch.engines import postgres_catalog as catalog
-from anabranch.engines import postgres_remaking as remaking
-from anabranch.engines.postgres_catalog import KINDS, Known
-from anabranch.engines.postgres_link import Link
-from anabranch.engines.postgres_remaking import View, pointing, quoted
+from anabranch.engines.postgres import catalog, remaking
+from anabranch.engines.postgres.catalog import KINDS, Known
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.remaking import View, pointing, quoted
 from anabranch.errors import StatementFailed
 from anabranch.ports.engine import Relation
 

@@ -1,7 +1,7 @@
 """Postgres' errors as Anabranch's, in plain words where people can do something about them.
 
-An error while connecting has no SQLSTATE, only a text, which a server may give in another language: what isn't recognised
-is told as it stands.
+An error while connecting has no SQLSTATE, only a text, which a server may give in another language: what isn't
+recognised is told as it stands.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from anabranch.engines.postgres_address import Address
+from anabranch.engines.postgres.address import Address
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError, WarehouseUnavailable
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ _LOGIN = re.compile(
 
 class NoDatabase(WarehouseUnavailable):
     """The server is there, the database isn't."""
+
+
+class Lost(WarehouseUnavailable):
+    """The connection broke. What was under way in a transaction hasn't happened."""
 
 
 def is_lost(error: psycopg.Error, connection: psycopg.Connection[object]) -> bool:
@@ -59,10 +63,7 @@ def unreachable(error: psycopg.Error, address: Address) -> WarehouseError:
     said = address.redact(str(error))
     place = address.place
     if _FULL.search(said):
-        return WarehouseBusy(
-            f"{place} takes no more connections ({said})",
-            hint="wait until others are done, use fewer (warehouse.workers), or raise the server's max_connections",
-        )
+        return _full(said, address)
     if _NO_DATABASE.search(said):
         return missing(address)
     if _LOGIN.search(said):
@@ -75,13 +76,20 @@ def unreachable(error: psycopg.Error, address: Address) -> WarehouseError:
     )
 
 
+def _full(said: str, address: Address) -> WarehouseBusy:
+    return WarehouseBusy(
+        f"{address.place} takes no more connections ({said})",
+        hint="wait until others are done, use fewer (warehouse.workers), or raise the server's max_connections",
+    )
+
+
 def missing(address: Address) -> NoDatabase:
     return NoDatabase(f"{address.place} doesn't exist", hint="check warehouse.database in anabranch.yaml")
 
 
-def lost(error: Exception, address: Address) -> WarehouseUnavailable:
+def lost(error: Exception, address: Address) -> Lost:
     """The connection broke in the middle of something."""
-    return WarehouseUnavailable(
+    return Lost(
         f"the connection to {address.place} was lost ({address.redact(str(error))})",
         hint="see that the server is up, then run the command again: it finds out what was done and goes on from there",
     )
@@ -109,7 +117,7 @@ def explain(error: Exception, address: Address) -> WarehouseError:
                 hint="run the command again",
             )
         case "53300":
-            return unreachable(error, address)
+            return _full(said, address)
         case "53100":
             return WarehouseUnavailable(
                 f"no space left for {address.place} ({said})",

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from anabranch.engines.postgres_link import LONGEST, Link
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.wire import LONGEST
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Held
 from anabranch.ports.engine import Found, Grant, Relation, Row
@@ -18,8 +19,8 @@ GRAMMAR = Grammar(
     approximate_distinct="count(DISTINCT {})",
 )
 ALIAS = "anabranch"
-"""What a pointer calls its target: ``SELECT * FROM data.t AS anabranch``. Postgres keeps the columns that ``*`` stood for,
-and the alias with them: by it, a view that was made by hand over all columns is told apart."""
+"""What a pointer calls its target: ``SELECT * FROM data.t AS anabranch``. Postgres keeps the columns that ``*`` stood
+for, and the alias with them: by it, a view that was made by hand over all columns is told apart."""
 GRANT_OPTION = " WITH GRANT OPTION"
 
 KINDS = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
@@ -37,6 +38,15 @@ READS = """
     WHERE d.refclassid = 'pg_type'::regclass AND r.rulename = '_RETURN' AND t.typrelid NOT IN (0, r.ev_class)
 """
 """Which view reads which relation, or has values of its row type."""
+
+_IS_READ = """EXISTS (
+    SELECT FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND r.ev_class <> c.oid AND (
+        d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+        OR d.refclassid = 'pg_type'::regclass AND d.refobjid = c.reltype
+    )
+)"""
+"""Whether a view reads ``c``."""
 
 _COLUMNS = "SELECT attname, row_number() OVER (ORDER BY attnum) AS place FROM pg_attribute"
 _THERE = "attnum > 0 AND NOT attisdropped"
@@ -56,11 +66,10 @@ POINTED = f"""
         FROM ({_COLUMNS} WHERE attrelid = c.oid AND {_THERE}) AS mine
         LEFT JOIN ({_COLUMNS} WHERE attrelid = t.oid AND {_THERE}) AS its USING (place)
     ) AS said
-    WHERE said.alike AND pg_get_viewdef(c.oid) IN (
-        ' SELECT ' || plain || E'\\n   FROM ' || quote_ident(tn.nspname) || '.' || quote_ident(t.relname) || ' {ALIAS};',
-        ' SELECT ' || full_names || E'\\n   FROM ' || quote_ident(tn.nspname) || '.' || quote_ident(t.relname)
-            || ' {ALIAS};'
-    )
+    CROSS JOIN LATERAL (
+        SELECT E'\\n   FROM ' || quote_ident(tn.nspname) || '.' || quote_ident(t.relname) || ' {ALIAS};' AS source
+    ) AS end_of_it
+    WHERE said.alike AND pg_get_viewdef(c.oid) IN (' SELECT ' || plain || source, ' SELECT ' || full_names || source)
 """
 """Where ``c`` points, no row where it is no pointer. Columns that its target got since don't count: the view is what
 was made."""
@@ -141,7 +150,8 @@ def _found(link: Link, source: str) -> list[Found]:
 
 
 def _asked(link: Link, query: str) -> list[Row]:
-    """A definition is looked up later than the list of relations: one that was dropped in between is asked about anew."""
+    """A definition is looked up later than the list of relations: one that was dropped in between is asked about
+    anew."""
     for is_last in (False, False, True):
         try:
             return link.ask(query)
@@ -204,7 +214,7 @@ def known(link: Link, views: Collection[Relation], others: Collection[Relation])
     )
     rows = link.ask(
         f"SELECT n.nspname, c.relname, c.oid, c.relkind, {shape}, {options}, p.nspname, p.relname,"
-        f" EXISTS (SELECT FROM ({READS}) AS r WHERE r.source = c.oid)"
+        f" {_IS_READ}"
         f" FROM {among(views)} LEFT JOIN LATERAL ({POINTED}) AS p ON true"
         f" UNION ALL SELECT n.nspname, c.relname, c.oid, c.relkind, {shape}, '', NULL, NULL, false"
         f" FROM {among(set(others) - set(views))}"

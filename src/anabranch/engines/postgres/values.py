@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 _BYTEA, _NUMERIC, _MOMENT = 17, 1700, 1184
@@ -57,6 +58,29 @@ def read_as(value: str, oid: int) -> str:
     return f"{value} AT TIME ZONE 'UTC'" if oid == _MOMENT else value
 
 
+def as_csv(kind: Any) -> Any:
+    """The type that Arrow reads from CSV, where it can't read ``kind``: moments, which come in UTC, without saying so;
+    bytes, and numbers of more than 38 digits."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_timestamp(kind):
+        return pa.timestamp(kind.unit)
+    return pa.string() if types.is_binary(kind) or types.is_decimal256(kind) else kind
+
+
+def finished(column: Any, kind: Any) -> Any:
+    """A column that was read as :func:`as_csv` says, as one of ``kind``."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_binary(kind):
+        return pa.chunked_array([pa.array([None if v is None else bytes.fromhex(v) for v in column.to_pylist()], kind)])
+    if types.is_decimal256(kind):
+        return pa.chunked_array([pa.array([None if v is None else Decimal(v) for v in column.to_pylist()], kind)])
+    return column.cast(kind)
+
+
 # -- to Postgres -------------------------------------------------------------------------------------------------------
 def is_direct(column: Written, declared: str) -> bool:
     """Whether Postgres makes of the text what a cast of the value would be."""
@@ -65,7 +89,7 @@ def is_direct(column: Written, declared: str) -> bool:
         return True
     is_text = kind == "text" or kind.startswith("character")
     match natural:
-        case "bigint" | "numeric(20, 0)":
+        case "bigint" | "integer" | "numeric(20, 0)":
             return is_text or kind in _WHOLE | _BROKEN or kind.startswith("numeric")
         case "double precision":
             return kind in _BROKEN or kind.startswith("numeric")
@@ -80,7 +104,7 @@ def is_direct(column: Written, declared: str) -> bool:
         case "timestamp with time zone":
             return kind.startswith("timestamp") and kind.endswith("with time zone")
         case "time":
-            return is_text or kind.startswith("time ") or kind.startswith("time(")
+            return is_text or kind.startswith(("time ", "time("))
     return natural == kind
 
 
@@ -101,7 +125,7 @@ def written(column: Any, declared: str) -> Written:
     if types.is_uint64(kind):
         return Written(column, "numeric(20, 0)")
     if types.is_integer(kind):
-        return Written(column, "bigint")
+        return Written(column, "integer" if declared == "boolean" else "bigint")  # the only one that can be cast to it
     if types.is_floating(kind):  # of the double, for Postgres would read 0.1 of a float as a double's 0.1
         return Written(column.cast(pa.float64()), "double precision")
     if types.is_decimal(kind):

@@ -1,10 +1,10 @@
 """Views that are made anew, with all that stands on them.
 
-Postgres replaces a view in place only where its columns stay as they are, or get more. Else it has to be dropped, and with
-it, one by one and never by CASCADE, the views and materialized views that read it. They are then made again from what the
-catalog said of them, with owner, options, rights, comments, triggers, rules, defaults, indexes and statistics; a
-materialized view with rows computes them again. Security labels are not carried over. What isn't a view and depends on
-one keeps it from being dropped: the server says so.
+Postgres replaces a view in place only where its columns stay as they are, or get more. Else it has to be dropped, and
+with it, one by one and never by CASCADE, the views and materialized views that read it. They are then made again from
+what the catalog said of them, with owner, options, rights, comments, triggers, rules, defaults, indexes and statistics;
+a materialized view with rows computes them again. Security labels are not carried over. What isn't a view and depends
+on one keeps it from being dropped: the server says so.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from anabranch.engines.postgres_catalog import ALIAS, GRAMMAR, GRANT_OPTION, KINDS, POINTED, READS, among
-from anabranch.engines.postgres_link import Link
+from anabranch.engines.postgres.catalog import ALIAS, GRAMMAR, GRANT_OPTION, KINDS, POINTED, READS, among
+from anabranch.engines.postgres.link import Link
 from anabranch.errors import StatementFailed
 from anabranch.ports.engine import Relation, Row
 
@@ -185,8 +185,8 @@ def replace(link: Link, view: View, query: str) -> None:
 
 
 def remake(link: Link, queries: Mapping[int, str], *, plainly: bool = True) -> None:
-    """Drops the views that have these numbers, and makes them again, each over its query, and what reads them as it was;
-    within the link's transaction. ``plainly``: names in the queries have their schemas."""
+    """Drops the views that have these numbers, and makes them again, each over its query, and what reads them as it
+    was; within the link's transaction. ``plainly``: names in the queries have their schemas."""
     standing = upon(link, queries)
     link.script([f"DROP {KINDS[v.kind]} {quoted(v.relation)}" for v in reversed(standing)])
     for view in standing:

@@ -1,5 +1,5 @@
 """One session on Postgres: statements, tables, rights, and what a relation holds as one hash. Views are in
-:mod:`anabranch.engines.postgres_views`, Arrow is in :mod:`anabranch.engines.postgres_arrow`."""
+:mod:`anabranch.engines.postgres.views`, Arrow is in :mod:`anabranch.engines.postgres.arrow`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TypeVar
 
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, shorten
-from anabranch.engines import postgres_catalog as catalog
 from anabranch.engines.common import UNSUPPORTED, CommonSession, signed
-from anabranch.engines.postgres_catalog import GRAMMAR, GRANT_OPTION
-from anabranch.engines.postgres_link import LONGEST, PAUSES, Link
-from anabranch.engines.postgres_views import Views
-from anabranch.errors import StatementFailed, WarehouseUnavailable
+from anabranch.engines.postgres import catalog
+from anabranch.engines.postgres.catalog import GRAMMAR, GRANT_OPTION
+from anabranch.engines.postgres.errors import Lost
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.views import Views
+from anabranch.engines.postgres.wire import LONGEST, PAUSES
+from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Held
 from anabranch.ports.engine import ArrowStream, Found, Grant, Relation, Result, transaction
 
@@ -57,8 +59,8 @@ class PostgresSession(CommonSession):
 
     # -- transactions ----------------------------------------------------------------------------------------------
     def tag(self, about: Mapping[str, str]) -> None:
-        """As a comment before each statement: what is running (``pg_stat_activity``) and the server's log show it whole,
-        where ``application_name`` has room for 63 bytes, and would cost a round trip."""
+        """As a comment before each statement: what is running (``pg_stat_activity``) and the server's log show it
+        whole, where ``application_name`` has room for 63 bytes, and would cost a round trip."""
         self._link.tag(about)
 
     def begin(self) -> None:
@@ -84,14 +86,15 @@ class PostgresSession(CommonSession):
         return contextlib.nullcontext() if self._link.in_transaction else transaction(self)
 
     def _done(self, work: Callable[[], T]) -> T:
-        """``work`` as a whole. Where the connection is lost meanwhile, nothing of it has happened, and it is done again."""
+        """``work`` as a whole. Where the connection is lost meanwhile, nothing of it has happened, and it is done
+        again."""
         for pause in (*PAUSES, None):
             is_mine = not self._link.in_transaction
             try:
                 with self._whole():
                     return work()
-            except WarehouseUnavailable:
-                if pause is None or not is_mine or not self._link.is_broken:
+            except Lost:
+                if pause is None or not is_mine:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last round returns or raises")
@@ -192,7 +195,7 @@ class PostgresSession(CommonSession):
 
     def rename(self, table: Relation, name: str) -> None:
         """What reads the table goes on reading it, until something else has its name: see
-        :mod:`anabranch.engines.postgres_views`."""
+        :mod:`anabranch.engines.postgres.views`."""
         new = Relation(table.schema, name)
         statement = f"ALTER TABLE {self.named(table)} RENAME TO {GRAMMAR.identifier(name)}"
         self._require_short(name)
@@ -269,8 +272,8 @@ class PostgresSession(CommonSession):
 
     # -- rights ----------------------------------------------------------------------------------------------------
     def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
-        """``PUBLIC`` is everybody. A right that may be passed on ends in ``WITH GRANT OPTION``. Rights on single columns
-        aren't told, and stay where views are pointed elsewhere."""
+        """``PUBLIC`` is everybody. A right that may be passed on ends in ``WITH GRANT OPTION``. Rights on single
+        columns aren't told, and stay where views are pointed elsewhere."""
         return catalog.grants(self._link, relations) if relations else {}
 
     def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
@@ -308,12 +311,12 @@ class PostgresSession(CommonSession):
 
     # -- Arrow -----------------------------------------------------------------------------------------------------
     def read_arrow(self, query: str, rows: int = 0) -> ArrowStream:
-        from anabranch.engines.postgres_arrow import read
+        from anabranch.engines.postgres.arrow import read
 
         return read(self._link, query, rows)
 
     def load_arrow(self, table: Relation, parts: Iterable[ArrowStream], columns: Mapping[str, str]) -> int:
-        from anabranch.engines.postgres_arrow import load
+        from anabranch.engines.postgres.arrow import load
 
         for column in columns:
             self._require_short(column)

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anabranch.engines.arrow import ROWS, batches, require_arrow
-from anabranch.engines.postgres_catalog import GRAMMAR, columns
-from anabranch.engines.postgres_copying import copy_in, copy_out
-from anabranch.engines.postgres_link import Link
-from anabranch.engines.postgres_values import Written, arrow_type, is_direct, read_as, written
+from anabranch.engines.postgres.catalog import GRAMMAR, columns
+from anabranch.engines.postgres.copying import copy_in, copy_out
+from anabranch.engines.postgres.link import Link
+from anabranch.engines.postgres.values import Written, arrow_type, as_csv, finished, is_direct, read_as, written
 from anabranch.errors import StatementFailed
 from anabranch.ports.engine import ArrowStream, Relation
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def read(link: Link, query: str, rows: int) -> ArrowStream:
@@ -41,7 +38,7 @@ def read(link: Link, query: str, rows: int) -> ArrowStream:
     schema = pyarrow.schema([(name, kind) for (name, *_), kind in zip(described, kinds, strict=True)])
     lines = copy_out(link, copied)
 
-    def batches_of_lines() -> Iterator[pa.RecordBatch]:
+    def batches_of_lines() -> Iterator[Any]:
         waiting: list[bytes] = []
         try:
             for line in lines:
@@ -58,16 +55,14 @@ def read(link: Link, query: str, rows: int) -> ArrowStream:
     return found
 
 
-def _parsed(lines: Sequence[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _parsed(lines: Sequence[bytes], schema: Any) -> Iterator[Any]:
     """The rows of CSV lines, in one batch."""
     import pyarrow
     from pyarrow import csv
 
     data = b"".join(lines)
     names = [f"c{i}" for i in range(len(schema) + 1)]
-    # moments are written in UTC, without saying so
-    plain = [pyarrow.timestamp("us") if pyarrow.types.is_timestamp(f.type) else f.type for f in schema]
-    plain = [pyarrow.string() if pyarrow.types.is_binary(kind) else kind for kind in plain]
+    plain = [as_csv(field.type) for field in schema]
     try:
         table = csv.read_csv(
             pyarrow.BufferReader(data),
@@ -83,23 +78,13 @@ def _parsed(lines: Sequence[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatc
                 quoted_strings_can_be_null=False,
             ),
         )
-        finished = [_finished(column, field.type) for column, field in zip(table.columns, schema, strict=True)]
-        whole = pyarrow.Table.from_arrays(finished, schema=schema).combine_chunks()
+        values = [finished(column, field.type) for column, field in zip(table.columns, schema, strict=True)]
+        whole = pyarrow.Table.from_arrays(values, schema=schema).combine_chunks()
     except pyarrow.ArrowException as error:
         raise StatementFailed(
             f"a value can't be had as Arrow: {error}", kind=type(error).__name__, hint="cast it to a text in the query"
         ) from error
     yield from whole.to_batches()
-
-
-def _finished(column: Any, kind: Any) -> Any:
-    import pyarrow
-
-    if pyarrow.types.is_binary(kind):
-        return pyarrow.chunked_array(
-            [pyarrow.array([None if v is None else bytes.fromhex(v) for v in column.to_pylist()], kind)]
-        )
-    return column.cast(kind)
 
 
 def load(link: Link, table: Relation, parts: Iterable[ArrowStream], declared: Mapping[str, str]) -> int:

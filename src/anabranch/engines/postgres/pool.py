@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from anabranch.engines.postgres_address import HINT, Address
-from anabranch.engines.postgres_errors import (
+from anabranch.engines.postgres.address import HINT, Address
+from anabranch.engines.postgres.dates import read_all_dates
+from anabranch.engines.postgres.errors import (
     NoDatabase,
     is_lost,
     is_missing,
@@ -207,6 +208,7 @@ class Pool:
             ) from None
         parameters: dict[str, Any] = {**_parameters(given), **instead}
         connection: Connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+        read_all_dates(connection)
         return connection
 
     def is_missing(self, error: psycopg.Error) -> bool:
@@ -226,7 +228,7 @@ class Pool:
 
     def _make_database(self, name: str) -> None:
         psycopg = driver()
-        last: psycopg.Error | None = None
+        last: Exception | None = None
         for other in MAINTENANCE:
             try:
                 connection = self._connect(dbname=other)
