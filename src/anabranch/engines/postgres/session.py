@@ -31,6 +31,7 @@ class PostgresSession(CommonSession):
     """See :class:`anabranch.ports.engine.Session`."""
 
     engine_name = "Postgres"
+    transacts = True
     grammar = GRAMMAR
 
     def __init__(self, link: Link) -> None:
