@@ -5,24 +5,33 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.testing.engine_helpers import SMALL, at
 
+QUICK = {"fsync_metadata": "0"}
+"""A machine doesn't lose its power in a test."""
+
 BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
+from typing import Any
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.errors import WarehouseError
 from anabranch.ports.engine import Relation
 
 path = Path(sys.argv[1])
-engine = ClickHouseEngine.embedded(path, patience=20)
+engine = ClickHouseEngine.embedded(path, patience=20, settings={"fsync_metadata": "0"})
 """
 
 
+def embedded(path: Path, **more: Any) -> ClickHouseEngine:
+    return ClickHouseEngine.embedded(path, **{"settings": QUICK, **more})
+
+
 def made(path: Path) -> Path:
-    engine = ClickHouseEngine.embedded(path)
+    engine = embedded(path)
     with engine.session() as session:
         session.create_schemas(["suite"])
         session.create_table(at("small"), SMALL)

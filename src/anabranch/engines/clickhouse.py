@@ -19,7 +19,7 @@ from typing import Any
 from anabranch.engines import clickhouse_http as http
 from anabranch.engines.clickhouse_catalog import GRAMMAR
 from anabranch.engines.clickhouse_embedded import HOUSE, Embedded, Patience, require_driver, stored, waiting
-from anabranch.engines.clickhouse_session import ClickHouseSession
+from anabranch.engines.clickhouse_session import ClickHouseSession, comment
 from anabranch.engines.clickhouse_settings import KEPT, SESSION
 from anabranch.engines.clickhouse_transport import Transport
 from anabranch.errors import WarehouseBusy, WarehouseError, WarehouseUnavailable
@@ -153,10 +153,12 @@ class ClickHouseEngine:
                 f"the setting {min(kept)} can't be another than {SESSION[min(kept)]}",
                 hint="take it out of warehouse.settings",
             )
-        settings = {**SESSION, **self._settings, **({"readonly": "2"} if read_only else {})}
+        settings = {**SESSION, **self._settings, "log_comment": comment({}, self._mark)}
+        if read_only:
+            settings["readonly"] = "2"  # 1 would refuse the comment
         patient = self._patience if patience is None else min(patience, self._patience)
         with self._opened(read_only, patient, settings) as transport:
-            session = ClickHouseSession(
+            yield ClickHouseSession(
                 transport,
                 self._place,
                 self._mark,
@@ -164,8 +166,6 @@ class ClickHouseEngine:
                 guarded=read_only,
                 is_embedded=self._path is not None,
             )
-            session.tag({})
-            yield session
 
     def _opened(
         self, read_only: bool, patience: float, settings: Mapping[str, str]

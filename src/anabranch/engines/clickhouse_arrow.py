@@ -69,8 +69,6 @@ def _like(kind: str, other: str) -> str:
 def cast(column: str, said: str, kind: str, grammar: Grammar) -> str:
     """``column``, which is of the type ``said``, as a value of ``kind``. What can't be told exactly is an error. A text
     that may be NULL is looked at first: of one that can't be read ClickHouse would make NULL."""
-    if said == "Nullable(Nothing)":
-        return f"CAST(NULL AS {kind})"
     whole = bare(kind)
     if "Nullable(" in said and kind != whole and bare(said).startswith(("String", "FixedString")):
         told = f"accurateCast(assumeNotNull({column}), {grammar.literal(whole)})"
@@ -116,7 +114,8 @@ def packed(table: Any) -> bytes:
 
 
 def picked(table: Any, columns: Mapping[str, str]) -> Any:
-    """The ``columns`` of ``table`` by these names, found without regard to case.
+    """The ``columns`` of ``table`` by these names, found without regard to case. One of which nothing but NULL is known
+    is one of texts, for ClickHouse reads no other.
 
     Raises:
         StatementFailed: one isn't there.
@@ -129,7 +128,11 @@ def picked(table: Any, columns: Mapping[str, str]) -> Any:
         raise StatementFailed(
             f"the rows have no column {missing[0]}, but {', '.join(table.column_names)}", kind="NO_SUCH_COLUMN_IN_TABLE"
         )
-    return table.select([names[c.lower()] for c in columns]).rename_columns(list(columns))
+    import pyarrow
+
+    told = table.select([names[c.lower()] for c in columns]).rename_columns(list(columns))
+    fields = [pyarrow.field(f.name, pyarrow.string()) if pyarrow.types.is_null(f.type) else f for f in told.schema]
+    return told.cast(pyarrow.schema(fields))
 
 
 def in_text(data: bytes) -> str:

@@ -249,12 +249,15 @@ class Embedded:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """After a failure the connection is made anew: the answer to the next query would begin with what the failed
-        one had written so far."""
+        """After a failure, or Ctrl-C, the connection is made anew: the answer to the next query would begin with what the
+        failed one had written so far."""
         if HOUSE.is_forked or self._connection is None:
             raise WarehouseUnavailable(f"the connection to {self._path} is gone", hint="run the command again")
         try:
             yield
+        except KeyboardInterrupt:
+            self._connect()
+            raise
         except _FAILURES as error:
             self._connect()
             raise told(decoded(error), str(self._path)) from error

@@ -103,13 +103,16 @@ def connected(where: Address) -> Any:
 def _errors(place: str) -> Iterator[None]:
     """Raises what the client raises as an error of ours."""
     from clickhouse_connect.driver.exceptions import Error
-    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except Error as error:
         raise _told(error, place) from error
-    except (HTTPError, OSError) as error:
+    except OSError as error:
+        raise _lost(error, place) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("urllib3."):  # which the client uses, and lets through while it reads
+            raise
         raise _lost(error, place) from error
 
 

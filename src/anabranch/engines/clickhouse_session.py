@@ -59,12 +59,12 @@ class ClickHouseSession(Catalog):
     # -- statements ------------------------------------------------------------------------------------------------
     def tag(self, about: Mapping[str, str]) -> None:
         self._about = dict(about)
-        self._transport.set({"log_comment": json.dumps({**self._about, "session": self._mark})})
+        self._transport.set({"log_comment": comment(self._about, self._mark)})
 
     @contextlib.contextmanager
     def _undisturbed(self) -> Iterator[None]:
         """What runs here isn't stopped."""
-        self._transport.set({"log_comment": json.dumps({**self._about})})
+        self._transport.set({"log_comment": comment(self._about)})
         try:
             yield
         finally:
@@ -273,6 +273,11 @@ class ClickHouseSession(Catalog):
             f"SELECT count(), sum(cityHash64(r)), sum(xxh3(r)) FROM (SELECT {row} AS r FROM {name})"
         ).rows
         return signed(kinds, figures)
+
+
+def comment(about: Mapping[str, str], mark: str = "") -> str:
+    """What the server's log says of a statement, in ``log_comment``."""
+    return json.dumps({**about, "session": mark} if mark else dict(about))
 
 
 def _one(query: str) -> str:
