@@ -47,6 +47,7 @@ Commands:
   plan     Show what apply would do, and why.
   apply    Make an environment what the files say.
   adopt    Take tables over that another tool made.
+  clone    Give an environment clones of sources, to write to.
   run      Bring an environment's data up to date.
   lineage  Show what decides an asset or a column, and who reads it.
   diff     Show how an environment differs from another.
@@ -84,7 +85,7 @@ def test_commands_begin_with_a_verb_and_say_what_they_do(anabranch):
 KEYS = {
     "status prod": {
         "environment", "head", "branch", "expires_at", "trunk", "ahead", "to_build", "plan", "drift", "drift_unknown",
-        "interrupted", "running",
+        "interrupted", "running", "clones",
     },
     "plan": {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
@@ -95,7 +96,7 @@ KEYS = {
     "sql": {"columns", "rows", "more"},
     "env show": {
         "environment", "head", "base", "branch", "owner", "created_at", "changed_at", "expires_at", "protected",
-        "assets", "differs_from_trunk",
+        "assets", "differs_from_trunk", "clones",
     },
     "promote --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
     "undo prod --yes": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},

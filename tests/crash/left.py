@@ -17,8 +17,8 @@ from anabranch.providers.standing import relation
 from anabranch.stores.sqlite import SqliteStore
 
 DATABASE = "shop.duckdb"
-ADOPTED = "__[0-9a-f]{12}$"
-"""How an adopted table's name ends."""
+ADOPTED = "__c?[0-9a-f]{12}$"
+"""How an adopted table's name ends, and that of a clone where it isn't shown."""
 
 
 def catalog(folder: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -61,7 +61,8 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
         views = connection.execute(
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal"
             f" AND schema_name NOT LIKE 'anabranch%' AND NOT regexp_matches(view_name, '{ADOPTED}')"
-            " UNION ALL SELECT schema_name, table_name, 'a table' FROM duckdb_tables() WHERE schema_name = 'marts'"
+            " UNION ALL SELECT schema_name, table_name, 'a table' FROM duckdb_tables()"
+            " WHERE (schema_name = 'marts' OR schema_name LIKE 'raw!_!_%' ESCAPE '!')"
             f" AND NOT regexp_matches(table_name, '{ADOPTED}') AND table_name NOT LIKE '%!_!_g%' ESCAPE '!' ORDER BY ALL"
         ).fetchall()
         for schema, view, text in views:

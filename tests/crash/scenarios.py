@@ -97,6 +97,25 @@ def collect(folder: Path) -> int:
         vars(bootstrap)["datetime"] = before
 
 
+def then(step: Callable[[Path], int]) -> Callable[[Path], int]:
+    """A command, at a moment that is the same in each run: a clone's id tells it."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2020, 1, 1, tzinfo=tz)
+
+    def call(folder: Path) -> int:
+        before = vars(bootstrap)["datetime"]
+        vars(bootstrap)["datetime"] = Then
+        try:
+            return step(folder)
+        finally:
+            vars(bootstrap)["datetime"] = before
+
+    return call
+
+
 def killed(*arguments: str) -> Callable[[Path], int]:
     """A command that dies after it has published, and before readers see it."""
 
@@ -172,6 +191,10 @@ LEAGUE = (
         "CREATE VIEW marts.theirs AS SELECT v FROM marts.league",
     ),
 )
+CLONE = then(anabranch("clone", "raw.orders", "-e", "feature"))
+BRANCHED = (*PROD, anabranch("env", "create", "feature"))
+CLONED = (*BRANCHED, CLONE, sql("INSERT INTO raw__feature.orders VALUES (1000, 'de', 1000.0)"))
+WRITTEN = (*CLONED, anabranch("apply", "feature"))
 ADOPT = anabranch("adopt", "marts.*", "--yes")
 Step = Callable[[Path], int]
 
@@ -227,5 +250,18 @@ SCENARIOS = {
     ),
     "adopt": Scenario(LEAGUE, ADOPT, ADOPT, gap=True),
     "undo an adoption": Scenario((*LEAGUE, ADOPT), anabranch("undo", "prod", "--yes"), collect, gap=True),
+    "clone": Scenario(BRANCHED, CLONE, collect, gap=True),
+    "clone again": Scenario((*BRANCHED, anabranch("clone", "raw.orders", "-e", "feature")), CLONE, collect, gap=True),
+    "clone, and give it up": Scenario(
+        WRITTEN, anabranch("clone", "--reset", "raw.orders", "-e", "feature"), collect, gap=True
+    ),
+    "undo a clone": Scenario((*BRANCHED, CLONE), anabranch("undo", "feature"), collect, gap=True),
+    "apply what reads a clone": Scenario(CLONED, WRITTEN[-1], WRITTEN[-1], gap=True),
+    "env drop with a clone": Scenario(
+        WRITTEN, anabranch("env", "drop", "feature"), anabranch("env", "drop", "feature"), 2, gap=True
+    ),
+    "env create with clones": Scenario(
+        WRITTEN, then(anabranch("env", "create", "child", "--from", "feature")), collect, gap=True
+    ),
     "resume": Scenario((*FEATURE, killed("promote", "feature", "--yes")), anabranch("resume"), collect),
 }

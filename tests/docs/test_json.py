@@ -27,7 +27,7 @@ MODELS = {
     "models/marts/orders.sql": "MODEL (name marts.orders, kind FULL, grain id);\nselect id, 'x' as sort, amount from seeds.orders\n",
     "models/marts/total.sql": "MODEL (name marts.total, kind VIEW);\nselect sum(amount) as total from marts.orders\n",
     "seeds/orders.csv": "id,amount\n1,10\n2,20\n3,30\n",
-    "anabranch.yaml": "project: shop\nwarehouse: {database: shop.duckdb}\n",
+    "anabranch.yaml": "project: shop\nwarehouse: {database: shop.duckdb}\nsources: {raw.events: {columns: {id: integer}}}\n",
 }
 
 
@@ -89,12 +89,16 @@ class Shop:
         assert done.returncode < 0, done.stdout + done.stderr
 
 
-CHANGE = "apply, adopt, promote, undo, restore, env create, env drop"
+CHANGE = "apply, adopt, clone, promote, undo, restore, env create, env drop"
 FULL = MODELS["models/marts/orders.sql"]
 AUDIT = "kind FULL, audits (accepted_range_non_blocking(column := amount, max_v := 15))"
 
 
 def _all_of_it(shop: Shop) -> None:
+    import duckdb
+
+    with duckdb.connect(str(shop.root / "shop.duckdb")) as connection:
+        connection.execute("CREATE SCHEMA raw; CREATE TABLE raw.events AS SELECT 1 AS id")
     orders = "models/marts/orders.sql"
     shop.run("status", "status", "prod")
     shop.run("plan", "plan", "prod")
@@ -121,6 +125,7 @@ def _all_of_it(shop: Shop) -> None:
     shop.run(CHANGE, "restore", "prod", log[1]["commit"], "--yes")
     shop.run("lineage", "lineage", "marts.total.total")
     shop.run("lint", "lint", "--rule", "missing-owner")
+    shop.run(CHANGE, "clone", "raw.events", "-e", "feature")
     shop.run("env list", "env", "list")
     shop.run("env show", "env", "show", "feature")
     shop.run(CHANGE, "env", "create", "what_if")
@@ -141,8 +146,6 @@ def _all_of_it(shop: Shop) -> None:
         shop.kill("apply", f"x_{command}")
         shop.run("status", "status", f"x_{command}")
         shop.run(command, command)
-    import duckdb
-
     with duckdb.connect(str(shop.root / "shop.duckdb")) as connection:
         connection.execute("DROP VIEW marts__feature.total")
     shop.run("status", "status", "feature")

@@ -74,7 +74,7 @@ def test_what_is_not_in_the_decisions_is_reused():
     plan = Plan(
         PlanId("1"), Action.APPLY, EnvironmentName("prod"), Requirement(None), tree, tree, (), decided, (), total=10
     )
-    others = (Verb.REFRESH, Verb.RETURN, Verb.ADOPT, Verb.RELEASE)
+    others = (Verb.CLONE, Verb.COPY, Verb.REFRESH, Verb.RETURN, Verb.ADOPT, Verb.RELEASE)
     tally = {verb: number for verb, number in plan.tally().items() if verb not in others}
     assert tally == {Verb.BUILD: 1, Verb.REUSE: 8, Verb.DEFINE: 1, Verb.DESCRIBE: 0, Verb.REMOVE: 1}
     assert sum(tally.values()) == plan.total + 1

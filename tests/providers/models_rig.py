@@ -113,6 +113,15 @@ class ModelsRig:
             session.rollback()
             return found
 
+    def write(self, environment: EnvironmentName, asset: AssetName, content: str) -> None:
+        with self.engine.session() as session:
+            place = text(session, self.place(environment, asset))
+            session.execute(f"INSERT INTO {place} VALUES ({session.grammar.literal(content)})")
+
+    def lose(self, environment: EnvironmentName, asset: AssetName) -> None:
+        with self.engine.session() as session:
+            session.drop([self.place(environment, asset)])
+
     def remove(self, location: str) -> None:
         with self.engine.session() as session:
             session.drop([relation(location)])

@@ -66,6 +66,13 @@ class MemoryRig:
         seen = self.world.see(environment).values
         return {a: seen[a][1] for a in assets if a in seen}
 
+    def write(self, environment: EnvironmentName, asset: AssetName, content: str) -> None:
+        location = self.world.see(environment).values[asset][0]
+        self.world.load(location, f"{self.world.tables[location].value}, {content}")
+
+    def lose(self, environment: EnvironmentName, asset: AssetName) -> None:
+        self.world.remove(self.world.see(environment).values[asset][0])
+
     def remove(self, location: str) -> None:
         self.world.remove(location)
 

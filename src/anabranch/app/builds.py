@@ -24,7 +24,7 @@ from anabranch.domain.ids import StepId
 from anabranch.domain.journal import Mark, Outcome
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Audits, Build, Plan
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, OutcomeUnknown
 from anabranch.ports.provider import Built, Provider, Work
 
@@ -175,10 +175,11 @@ class Builder:
             pause = min(pause * 1.5, POLL[1])
 
     def _make(self, step: Build, snapshot: Snapshot, provider: Provider, *, in_doubt: bool) -> Built:
+        previous = self._state.snapshots([step.previous])[step.previous] if step.previous else None
         if in_doubt:
             there = provider.probe(snapshot)
             if isinstance(there, Built):
-                return there
+                return self._based(there, previous)
             if there is Outcome.UNKNOWN:
                 raise OutcomeUnknown(
                     f"{step.asset} may or may not have been built, and {provider.name} can't tell",
@@ -186,9 +187,15 @@ class Builder:
                     hint=f"look at {snapshot.location}, drop it if it isn't whole, and run the command again",
                 )
         self._listen(events.BuildBegan(step.asset))
-        previous = self._state.snapshots([step.previous])[step.previous] if step.previous else None
         work = Work(step.spans, self._plan.now, in_doubt, self._plan.partial, previous, step.anew)
-        return provider.build(snapshot, self._inputs(snapshot), work)
+        return self._based(provider.build(snapshot, self._inputs(snapshot), work), previous)
+
+    def _based(self, built: Built, previous: Snapshot | None) -> Built:
+        """A clone of a clone goes back to the same source as that."""
+        if previous is None or previous.kind is not Kind.CLONE:
+            return built
+        first = self._state.built([previous.location]).get(previous.location)
+        return replace(built, base=first.base if first is not None else "")
 
     def _end(self, step: Build, key: str, mark: Mark, built: Built | None, *, clean: bool = True) -> bool:
         """Ends claim and journal line together; False where the claim is somebody else's by now. ``clean``: a build
@@ -208,7 +215,10 @@ class Builder:
             write = {key: left, line(self._plan.id, step.id): mark.value.encode()}
             write[AUDITED + location] = None  # what stood there was audited, not this
             content = built.content if built is not None else None
-            if built is not None and content is None and self._plan.partial:  # a preview of what it reads, at least
+            is_shown = self._snapshots[step.snapshot].kind is not Kind.CLONE
+            if (
+                built is not None and content is None and self._plan.partial and is_shown
+            ):  # a preview of what it reads, at least
                 content = first((), float(self._plan.now), partial=True)
             if content is not None:
                 write[CONTENT + location] = content.encode().encode()

@@ -74,6 +74,8 @@ class Cutoff:
             return True
         if not after.is_physical or not before.location or before.kind is Kind.EXTERNAL:
             return False
+        if after.kind is Kind.CLONE:  # another mark: it was written to
+            return False
         if before.location == after.location:
             return True
         built = self._state.built([before.location, after.location])

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
@@ -17,6 +18,7 @@ from anabranch.app.state import State
 from anabranch.app.waiting import Gate, due
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
+from anabranch.domain.clones import ORIGIN, PAST, WRITTEN, uncloned
 from anabranch.domain.commit import Action, Environment
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
@@ -24,8 +26,8 @@ from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
-from anabranch.errors import WarehouseBusy
-from anabranch.ports.provider import Fault, Provider
+from anabranch.errors import Refused, WarehouseBusy
+from anabranch.ports.provider import Clones, Fault, Provider, Weight
 from anabranch.ports.signals import Signals
 
 
@@ -117,8 +119,12 @@ class Drafter:
         carried = {
             s.asset: snapshots[s.snapshot].kind
             for s in work
-            if isinstance(s, Build) and s.previous and aim.restates is None
+            if isinstance(s, Build) and s.previous and aim.restates is None and not is_clone(snapshots[s.snapshot])
         }
+        decisions = [
+            self._weighed(aim, d, snapshots) if d.verb is Verb.BUILD and d.after and is_clone(snapshots[d.after]) else d
+            for d in decisions
+        ]
         decisions = [_carries(d, carried[d.asset]) if d.asset in carried else d for d in decisions]
         audits = self._audits(aim, decisions, snapshots, inputs.get)
         ordered = with_audits([*moving, *work], audits, snapshots, inputs.get)
@@ -149,6 +155,30 @@ class Drafter:
             same=aim.same,
         )
 
+    def _weighed(self, aim: Aim, decision: Decision, snapshots: Mapping[SnapshotId, Snapshot]) -> Decision:
+        """What a new clone costs. Raises ``Refused`` for one that can't be made again as it was."""
+        assert decision.after is not None
+        clone = snapshots[decision.after]
+        if aim.restores is not None and (WRITTEN in clone.properties or ORIGIN in clone.properties):
+            raise Refused(
+                f"the clone of {clone.asset} that {aim.environment} had then was cleaned up, with all that was in it",
+                asset=clone.asset,
+                hint=f"make another one: anabranch clone {clone.asset} -e {aim.environment}",
+            )
+        provider = cast(Clones, self._providers[clone.provider])
+        source = uncloned(clone)
+        if ORIGIN in clone.properties and decision.before is not None:
+            source = snapshots[decision.before]
+        try:
+            weight = provider.weigh(source, past=PAST in clone.properties)
+        except WarehouseBusy as busy:
+            return replace(decision, verb=Verb.CLONE, because=f"its size isn't known: {busy.message}")
+        finally:
+            self._inspector.release()
+        past = clone.properties.get(PAST)
+        told = told_weight(weight) + (f", as it was at {past}" if past else "")
+        return replace(decision, verb=Verb.COPY if weight.is_copied else Verb.CLONE, because=told)
+
     def _worked(
         self,
         step: Build,
@@ -160,6 +190,9 @@ class Drafter:
     ) -> Build:
         """A build with what it fills, and what it carries over."""
         snapshot, was = snapshots[step.snapshot], before.get(step.asset)
+        if snapshot.kind is Kind.CLONE:
+            is_origin = ORIGIN in snapshot.properties and was is not None and snapshots[was].kind is Kind.CLONE
+            return replace(step, previous=was if is_origin else None)
         if snapshot.kind in HISTORY:
             carries = was is not None and was != step.snapshot and snapshots[was].kind in HISTORY
             return replace(step, previous=was if carries else None)
@@ -265,7 +298,8 @@ class Drafter:
                 before, after = (self._state.trees.get(t, drift.asset) for t in (aim.before, aim.after))
                 if before is not None and after is not None:
                     snapshots = self._state.snapshots([before, after])
-                    if snapshots[before].location == snapshots[after].location:
+                    is_clone = snapshots[after].kind is Kind.CLONE  # what was written to it can't be had again
+                    if snapshots[before].location == snapshots[after].location and not is_clone:
                         found[drift.asset] = after
         return found
 
@@ -276,7 +310,8 @@ class Drafter:
             if decision.after is None or decision.reason is Reason.DRIFTED:
                 continue
             snapshot = snapshots[decision.after]
-            if decision.before is None or snapshot.kind is Kind.EXTERNAL:
+            is_cloned = snapshot.kind is Kind.CLONE and decision.reason is Reason.CLONED
+            if decision.before is None or snapshot.kind is Kind.EXTERNAL or is_cloned:
                 added.setdefault(snapshot.provider, {})[decision.asset] = snapshot
         try:
             for name, assets in sorted(added.items()):
@@ -314,6 +349,28 @@ def _keepable(step: Build, snapshots: Mapping[SnapshotId, Snapshot], built: Coll
     if step.keeps is None or snapshots[step.keeps].location in built:
         return step
     return replace(step, keeps=None)
+
+
+def is_clone(snapshot: Snapshot) -> bool:
+    return snapshot.kind is Kind.CLONE
+
+
+def told_weight(weight: Weight) -> str:
+    """``zero-copy``; ``1.2 GB, 10,000,000 rows (duckdb has no clones)``."""
+    if not weight.is_copied:
+        return "zero-copy"
+    size = f"{_bytes(weight.size)}, " if weight.size is not None else ""
+    rows = f"{weight.rows:,} row{'' if weight.rows == 1 else 's'} " if weight.rows is not None else ""
+    return f"{size}{rows}({weight.engine} has no clones)"
+
+
+def _bytes(number: int) -> str:
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
 
 
 def _ahead(built: Iterable[Snapshot], now: datetime) -> tuple[str, ...]:

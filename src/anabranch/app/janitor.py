@@ -26,6 +26,7 @@ from anabranch.app.state import (
     REF,
     REFRESHING,
     SAME,
+    TOKEN,
     VERIFIED,
     Physical,
     Stage,
@@ -165,7 +166,8 @@ class Janitor:
             mine = key in seen and Physical.decode(location, seen[key]).holder == self._state.holder.token
             if not mine:
                 return None
-            return {key: None, CONTENT + location: None, AUDITED + location: None, **self._adopted(location)}
+            gone = dict.fromkeys([key, CONTENT + location, AUDITED + location, TOKEN + location])
+            return {**gone, **self._adopted(location)}
 
         self._state.swap(change, [key])
 

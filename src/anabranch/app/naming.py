@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from anabranch.app.state import State
-from anabranch.domain.names import EnvironmentName, environment_for_branch, environment_name
+from anabranch.domain.names import AssetName, EnvironmentName, environment_for_branch, environment_name
 from anabranch.errors import InvalidName, ProjectError
 
 
@@ -30,6 +30,8 @@ class Rules:
     retention: timedelta = timedelta(days=30)
     protected: Collection[EnvironmentName] = ()
     """Besides the trunk: they change only when the user says so, never expire and are never dropped."""
+    cloned: Collection[AssetName] = ()
+    """Sources of which every environment but the trunk gets a clone."""
 
     def protects(self, name: EnvironmentName) -> bool:
         """The trunk, or one that the project names."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
+from anabranch.app.clones import CloneKeeper
 from anabranch.app.cutoff import resolve
 from anabranch.app.drafting import Aim, Drafter
 from anabranch.app.drift import Inspection, Inspector
@@ -14,6 +15,7 @@ from anabranch.app.restating import Restatement, check_restated, check_selected
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import restated
+from anabranch.domain.clones import PAST, clones_among, differs, uncloned
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.ids import CommitId, SnapshotId, TreeId, canonical, digest
 from anabranch.domain.intervals import Span
@@ -54,8 +56,17 @@ _MARK = 16
 class Planning:
     """Makes plans; changes nothing."""
 
-    def __init__(self, state: State, drafter: Drafter, inspector: Inspector, *, trunk: EnvironmentName) -> None:
+    def __init__(
+        self,
+        state: State,
+        drafter: Drafter,
+        inspector: Inspector,
+        *,
+        trunk: EnvironmentName,
+        clones: CloneKeeper,
+    ) -> None:
         self._state = state
+        self._clones = clones
         self._trunk = trunk
         self._inspector = inspector
         self._drafter = drafter
@@ -207,15 +218,87 @@ class Planning:
             )
         )  # fmt: skip
 
-    def create(self, name: EnvironmentName, base: Environment | None, setting: Setting, now: datetime) -> Plan:
-        """A new environment that begins as ``base`` is. Raises ``Refused`` where it exists."""
+    def create(
+        self,
+        name: EnvironmentName,
+        base: Environment,
+        setting: Setting,
+        now: datetime,
+        *,
+        again: Again,
+        past: datetime | None = None,
+    ) -> Plan:
+        """A new environment that begins as ``base`` is, but for clones, which are its own; ``past``: of their sources
+        as they were then. Raises ``Refused`` where it exists."""
         if self._state.environment(name) is not None:
             raise Refused(f"{name} exists already", hint=f"anabranch env show {name}")
-        tree = self._tree(base) if base else EMPTY
-        parents = (base.head,) if base else ()
-        source = (base.name, base.head) if base else None
+        tree = self._tree(base)
+        after = self._over(tree, self._clones.first(name, base, now, past), again)
         settings = self._new(name, base, setting, now)
-        return self._drafter.draft(Aim(Action.CREATE, name, None, tree, tree, parents, settings, source=source))
+        return self._drafter.draft(
+            Aim(Action.CREATE, name, None, tree, after, (base.head,), settings, source=(base.name, base.head))
+        )
+
+    def clone(
+        self,
+        environment: Environment,
+        tables: Collection[str],
+        now: datetime,
+        *,
+        again: Again,
+        past: datetime | None = None,
+        reset: bool = False,
+    ) -> Plan:
+        """The environment gets clones of sources, of the present or of the ``past``; or (``reset``) gives them up.
+
+        Raises:
+            NotFound: there is no such source.
+            Refused: it is the trunk; a table is no source; there is no clone to give up.
+        """
+        if environment.name == self._trunk:
+            raise Refused(
+                f"{environment.name} reads the sources themselves: it has no clones",
+                hint="name another environment: anabranch clone TABLE -e ENV",
+            )
+        tree = self._tree(environment)
+        wanted = self._clones.anew(environment, self._there(tree), tables, now, past=past, reset=reset)
+        message = f"{'give up the clone of' if reset else 'clone'} {', '.join(sorted(wanted))}"
+        return self._drafter.draft(
+            Aim(
+                Action.CLONE, environment.name, environment.head, tree, self._over(tree, wanted, again),
+                (environment.head,), environment, message=message, inspection=self._inspect(environment),
+            )
+        )  # fmt: skip
+
+    def _there(self, tree: TreeId) -> dict[AssetName, Snapshot]:
+        entries = self._state.trees.entries(tree)
+        found = self._state.snapshots(list(entries.values()))
+        return {a: found[i] for a, i in entries.items()}
+
+    def _over(self, tree: TreeId, wanted: Mapping[AssetName, Snapshot], again: Again) -> TreeId:
+        """``tree``, with sources (and clones) as ``wanted``, and what reads them over these. Raises ``Refused`` where
+        definitions can't be read by the present rules."""
+        found = dict(wanted)
+        mark = restated.PROPERTY
+        before = {a: i for a in wanted if (i := self._state.trees.get(tree, a)) is not None}
+        there = {s.asset: s for s in self._state.snapshots(list(before.values())).values()}
+        if any(s.properties.get(mark) != there[a].properties.get(mark) for a, s in found.items()):
+            there = self._there(tree)
+            plain, anew = again(there), again({**there, **wanted})
+            if not anew or not plain:
+                raise Refused(
+                    "the definitions can't be read by the present version",
+                    hint=f"first bring them up to date: anabranch apply {self._trunk}",
+                )
+            moved = {a: s for a, s in anew.items() if plain[a].fingerprint != s.fingerprint and a not in wanted}
+            readers = {a: _moved(there[a], s) for a, s in moved.items()}
+            found = {
+                a: replace(s, fingerprint=anew[a].fingerprint, published=anew[a].published) for a, s in wanted.items()
+            }
+            found.update(resolve(self._state, {s.asset: s for s in self._state.placed(readers.values())}))
+        self._state.learn(found.values())
+        changes = [Change(a, there[a].id, s.id) for a, s in sorted(found.items()) if there[a].id != s.id]
+        return self._state.trees.patch(tree, changes)
 
     def drop(self, environment: Environment) -> Plan:
         """Raises ``Refused`` for a protected one."""
@@ -230,14 +313,17 @@ class Planning:
         """``into`` shall have what ``source`` changed since it began from it.
 
         Raises:
+            Refused: clones that were written to, or are of the past.
             MergeConflict: both changed the same, or what the other's changes were built over.
         """
         if source.name == into.name:
             raise Refused(
                 f"{into.name} can't be promoted into itself", hint="switch to a branch, or name an environment"
             )
+        self._check_clones(source, into)
         base = merge_base(self._state.commits, into.head, source.head)
-        before, ours, theirs = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
+        sides = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
+        before, ours, theirs = map(self._uncloned, sides)
         merged = merge(self._state.trees, self._state.snapshots, before, ours, theirs)
         if merged.conflicts:
             raise self._conflict(source, into, merged.conflicts)
@@ -248,6 +334,37 @@ class Planning:
                 message=f"promote {source.name}", source=(source.name, source.head), inspection=inspection,
             )
         )  # fmt: skip
+
+    def _check_clones(self, source: Environment, into: Environment) -> None:
+        """Raises ``Refused`` where clones hold something that ``into`` can't have."""
+        theirs = self._clones.of(source)
+        if into.name != self._trunk and (theirs or self._clones.of(into)):
+            raise Refused(
+                f"{source.name} or {into.name} has clones of its own: it can be promoted into {self._trunk} only",
+                hint=f"anabranch promote {source.name} --into {self._trunk}",
+            )
+        now = self._clones.look(source).clones
+        written = sorted(a for a in theirs if differs(theirs[a]) or differs(now[a]))
+        if written:
+            pinned = [a for a in written if PAST in theirs[a].properties]
+            what = "is pinned to the past" if pinned == written else "was written to"
+            more = f" (and {len(written) - 1} more: {', '.join(written[1:])})" if written[1:] else ""
+            raise Refused(
+                f"the clone of {written[0]} in {source.name} {what}{more}, and {into.name} reads its own {written[0]}",
+                asset=written[0],
+                hint=f"give it up, and build over the source: anabranch clone --reset {' '.join(written)}"
+                f" -e {source.name}",
+            )
+
+    def _uncloned(self, tree: TreeId) -> TreeId:
+        """The tree, with sources in the place of clones: those are an environment's own business."""
+        entries = self._state.trees.entries(tree)
+        clones = clones_among(self._state.own(entries))
+        if not clones:
+            return tree
+        sources = {a: uncloned(s) for a, s in clones.items()}
+        self._state.learn(sources.values())
+        return self._state.trees.patch(tree, [Change(a, entries[a], s.id) for a, s in sorted(sources.items())])
 
     def undo(self, environment: Environment) -> Plan:
         """Raises ``Refused`` where there is nothing to take back."""

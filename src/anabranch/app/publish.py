@@ -35,7 +35,7 @@ from anabranch.domain.journal import Mark
 from anabranch.domain.merge import Conflict, merge
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import AnabranchError, StalePlan
 from anabranch.ports.provider import Decide, Move, Provider, Shown, Swap, Takeover
@@ -298,13 +298,40 @@ class Publisher:
         moving = self._state.snapshots([s.snapshot for s in plan.moving]).values()
         contents = self._state.contents([s.location for s in moving])
         swaps = [Swap(s, contents[s.location]) for s in moving if s.location in contents]
+        clones = self._clones(plan)
         for provider in sorted({p.provider for p in plan.points}):
             own = [s for s in swaps if s.snapshot.provider == provider]
             taken = [t for t in settled(self._state, plan) if t.snapshot.provider == provider]
-            self._carry_forward(plan.environment, provider, own, taken)
+            window = self._providers[provider].window  # elsewhere what is recorded says where they stand
+            moves = {
+                a: m for a, m in clones.items() if window and any(s is not None and s.provider == provider for s in m)
+            }
+            self._carry_forward(plan.environment, provider, own, taken, moves)
+
+    def _clones(self, plan: Plan) -> dict[AssetName, tuple[Snapshot | None, Snapshot | None]]:
+        """What a plan did to places of clones, before and after: as the environment is now, whether the plan was
+        published or taken back. From the names alone, nobody could tell which clone stands there."""
+        current = self._current(plan.environment)
+        found: dict[AssetName, tuple[Snapshot | None, Snapshot | None]] = {}
+        for decision in plan.decisions:
+            before = decision.before if plan.requires.head is not None else None  # else it is another environment's
+            sides = self._state.snapshots([i for i in (before, decision.after) if i is not None])
+            if all(s.kind is not Kind.CLONE for s in sides.values()):
+                continue
+            now = self._state.trees.get(current.tree, decision.asset) if current is not None else None
+            there = self._state.snapshots([now])[now] if now is not None else None
+            other = next((sides[i] for i in (decision.after, before) if i is not None and i != now), None)
+            if there is None or other is None or other.location != there.location:
+                found[decision.asset] = other, there
+        return found
 
     def _carry_forward(
-        self, name: EnvironmentName, provider: str, swaps: Collection[Swap], taken: Collection[Takeover]
+        self,
+        name: EnvironmentName,
+        provider: str,
+        swaps: Collection[Swap],
+        taken: Collection[Takeover],
+        clones: Mapping[AssetName, tuple[Snapshot | None, Snapshot | None]],
     ) -> None:
         decide = self._decide(provider, lambda: self._current(name), ())
         is_behind = False
@@ -313,10 +340,10 @@ class Publisher:
             nonlocal is_behind
             move = decide(shown)
             is_behind = shown != move.shown
-            return move
+            return replace(move, entries={**move.entries, **clones})
 
         with self._providers[provider].prepare(name, look, swaps, taken) as prepared:
-            if is_behind or swaps or taken:
+            if is_behind or swaps or taken or clones:
                 prepared.commit()
 
     def _current(self, name: EnvironmentName) -> Shown | None:

@@ -14,7 +14,7 @@ from anabranch.domain.names import AssetName
 from anabranch.domain.snapshot import AS_WHOLE, HISTORY, INCREMENTAL, REFRESHED, Kind, Snapshot
 from anabranch.errors import Refused
 
-_KINDS = {Kind.EXTERNAL: "a source", Kind.EMBEDDED: "an embedded model"}
+_KINDS = {Kind.EXTERNAL: "a source", Kind.EMBEDDED: "an embedded model", Kind.CLONE: "a clone of a source"}
 
 
 @dataclass(frozen=True, slots=True)

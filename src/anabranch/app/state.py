@@ -13,6 +13,7 @@ cell                         what it says
 ``refresh/LOCATION``         the plan that is computing or bringing back a generation of it
 ``same/LOCATION``            the location that holds what would be built there
 ``adopted/LOCATION``         where the table stands that was adopted for what is built at that location
+``token/LOCATION``           of a clone: at which revision of the provider it was looked at, and what told its content
 ``verified/ENV``             the head and the provider's revision at which no drift was found
 ===========================  ==============================================================================
 """
@@ -34,7 +35,7 @@ from anabranch.domain.ids import CommitId, ObjectId, PlanId, SnapshotId, StepId,
 from anabranch.domain.journal import Entry, Mark, Progress, replay
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Plan
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.domain.tree import Trees
 from anabranch.errors import NotFound
 from anabranch.ports.provider import Built
@@ -42,7 +43,7 @@ from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
 CONTENT, REFRESHING, AUDITED = "content/", "refresh/", "audited/"
-SAME, ADOPTED = "same/", "adopted/"
+SAME, ADOPTED, TOKEN = "same/", "adopted/", "token/"
 
 
 class Stage(StrEnum):
@@ -69,13 +70,17 @@ class Physical:
 
     def encode(self) -> bytes:
         b = self.built
-        made = [b.rows, [list(c) for c in b.columns], b.definition, b.seconds] if b else None
+        made: list[object] | None = [b.rows, [list(c) for c in b.columns], b.definition, b.seconds] if b else None
+        if made is not None and b is not None and b.token:
+            made += [b.token, b.base]
         return canonical([self.snapshot, self.stage, self.holder, self.seen, made, self.at])
 
     @staticmethod
     def decode(location: str, data: bytes) -> Physical:
         snapshot, stage, holder, seen, made, at = json.loads(data)
         built = Built(made[0], tuple((n, t) for n, t in made[1]), made[2], made[3]) if made else None
+        if built is not None and len(made) > 4:
+            built = replace(built, token=made[4], base=made[5])
         return Physical(location, snapshot, Stage(stage), holder, seen, built, at)
 
 
@@ -152,12 +157,16 @@ class State:
             self._snapshots.update({i: snapshots.decode(found[i]) for i in missing})
         return {i: self._snapshots[i] for i in ids}
 
-    def restated(self, entries: Mapping[AssetName, SnapshotId]) -> dict[AssetName, Snapshot]:
-        """Those of an environment's snapshots that may have a mark (:mod:`anabranch.domain.restated`): few, so most
-        aren't decoded."""
-        marked = restated.PROPERTY.encode()
+    def own(self, entries: Mapping[AssetName, SnapshotId]) -> dict[AssetName, Snapshot]:
+        """Those of an environment's snapshots that may have a mark (:mod:`anabranch.domain.restated`), and clones: few,
+        so that most aren't decoded."""
+        marked, cloned = restated.PROPERTY.encode(), f'"kind":"{Kind.CLONE}"'.encode()
         missing = [i for i in entries.values() if i not in self._snapshots]
-        few = [SnapshotId(i) for i, data in self.store.get(missing).items() if marked in data] if missing else []
+        few = (
+            [SnapshotId(i) for i, data in self.store.get(missing).items() if marked in data or cloned in data]
+            if missing
+            else []
+        )
         known = [i for i in entries.values() if i in self._snapshots]
         found = self.snapshots([*few, *known])
         return {a: found[i] for a, i in entries.items() if i in found}

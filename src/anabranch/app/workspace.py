@@ -10,6 +10,7 @@ from anabranch.app import diff, events
 from anabranch.app.adopting import Adopting
 from anabranch.app.apply import Applied, Applier, Inputs
 from anabranch.app.auditing import EnvironmentAudit, Outcome
+from anabranch.app.clones import CloneKeeper, Listed, Looked
 from anabranch.app.drafting import Drafter
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
@@ -51,6 +52,7 @@ class Status:
     ahead: int
     """Assets that differ from the trunk as it is now, by what the files say."""
     inspection: Inspection
+    clones: tuple[Listed, ...]
     interrupted: tuple[OpenPlan, ...]
     running: tuple[OpenPlan, ...]
 
@@ -104,7 +106,8 @@ class Workspace:
             now=now,
             signals=signals,
         )
-        self._planning = Planning(state, drafter, self._inspector, trunk=rules.trunk)
+        self._clones = CloneKeeper(state, providers, trunk=rules.trunk, always=rules.cloned)
+        self._planning = Planning(state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones)
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._naming = Naming(state, rules, here)
@@ -136,11 +139,14 @@ class Workspace:
         sources = [there.name] if there else []
         if self.state.environment(trunk) is not None and (merged or there is None):
             sources.insert(0, trunk)
-        return self.loader.load(name, {a: m for e in sources for a, m in self._restated(e).items()})
+        looked = self._clones.look(there) if there is not None else Looked({})
+        restated = {a: m for e in sources for a, m in self._restated(e).items() if a not in looked.clones}
+        found = self.loader.load(name, restated | self._clones.marks(looked))
+        return self._clones.put_back(found, name, looked, self._now())
 
     def _restated(self, name: EnvironmentName) -> dict[AssetName, Restated]:
         tree = self.state.commit(self.state.require(name).head).tree
-        return marks(self.state.restated(self.state.trees.entries(tree)))
+        return marks(self.state.own(self.state.trees.entries(tree)))
 
     def plan_apply(
         self,
@@ -217,10 +223,31 @@ class Workspace:
         project = self.project(trunk)
         return self._adopting.plan(trunk, project, names, self._setting(trunk, None), self._now(), check=check)
 
-    def plan_create(self, name: EnvironmentName, base: EnvironmentName | None, ttl: timedelta | None) -> Plan:
-        """A new environment, from ``base`` (by default the trunk)."""
+    def plan_create(
+        self,
+        name: EnvironmentName,
+        base: EnvironmentName | None,
+        ttl: timedelta | None,
+        *,
+        past: datetime | None = None,
+    ) -> Plan:
+        """A new environment, from ``base`` (by default the trunk); its clones hold what their sources held at ``past``.
+        Raises ``Refused``."""
         start = self.state.require(base or self.rules.trunk)
-        return self._planning.create(name, start, self._setting(name, ttl or self.rules.ttl), self._now())
+        setting = self._setting(name, ttl or self.rules.ttl)
+        return self._planning.create(name, start, setting, self._now(), again=self.loader.again, past=past)
+
+    def plan_clone(
+        self, name: EnvironmentName, tables: Collection[str], *, past: datetime | None = None, reset: bool = False
+    ) -> Plan:
+        """Gives an environment clones of sources; ``reset``: has it give them up. Raises ``NotFound``, ``Refused``."""
+        return self._planning.clone(
+            self.state.require(name), tables, self._now(), again=self.loader.again, past=past, reset=reset
+        )
+
+    def clones(self, name: EnvironmentName) -> list[Listed]:
+        """Those of an environment."""
+        return self._clones.listed(self.state.require(name))
 
     def _setting(self, name: EnvironmentName, ttl: timedelta | None) -> Setting:
         if self.rules.protects(name):
@@ -228,7 +255,7 @@ class Workspace:
         return Setting(self._naming.branch_of(name), self.here.author, self._now() + ttl if ttl else None)
 
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
-        """Raises ``MergeConflict``."""
+        """Raises ``MergeConflict``, and ``Refused`` where clones can't be promoted."""
         return self._noted(self._planning.promote(self.state.require(source), self.state.require(into)))
 
     def plan_drop(self, name: EnvironmentName) -> Plan:
@@ -337,9 +364,12 @@ class Workspace:
         if trunk is not None and name != self.rules.trunk:
             ahead = len(self.state.trees.diff(self.state.commit(trunk.head).tree, plan.tree))
         inspection = self._inspector.inspect(there) if there else Inspection()
+        clones = tuple(self._clones.listed(there)) if there else ()
         plans = self.state.open_plans().values()
         dead = tuple(o for o in plans if self.state.is_dead(o.holder, o.seen))
-        return Status(name, there, trunk, plan, ahead, inspection, dead, tuple(o for o in plans if o not in dead))
+        return Status(
+            name, there, trunk, plan, ahead, inspection, clones, dead, tuple(o for o in plans if o not in dead)
+        )
 
     def inspect(self, environment: Environment) -> Inspection:
         """How the warehouse differs from what the environment records."""

@@ -68,7 +68,7 @@ def open_workspace(
         providers={provider.name: provider},
         tables=provider,
         loader=open_loader(found, engine, provider.name),
-        rules=Rules(found.trunk, _branches(found), found.ttl, found.retention, found.protected),
+        rules=Rules(found.trunk, _branches(found), found.ttl, found.retention, found.protected, _cloned(found)),
         here=Here(
             author=git.author(checkout.folder if checkout else None),
             branch=checkout.branch if checkout else None,
@@ -180,6 +180,10 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         overrides={str(name): values for name, values in found.overrides.items()},
     )
     return NativeLoader(found.root, native, ParseCache(found.root / FOLDER / "cache.db"))
+
+
+def _cloned(found: Settings) -> frozenset[AssetName]:
+    return frozenset(name for name, source in found.sources.items() if source.is_cloned)
 
 
 def _branches(found: Settings) -> dict[str, EnvironmentName]:

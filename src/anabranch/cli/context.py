@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,23 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     try:
         with workspace(context) as w:
             return [n for n in w.state.environments() if n.startswith(incomplete)]
+    except Exception:  # noqa: BLE001  # completion must never disturb the shell
+        return []
+
+
+environment_option = click.option(
+    "-e", "--env", default=None, shell_complete=_complete, help="The environment; by default the current branch's."
+)
+
+
+def complete_sources(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The project's sources."""
+    from anabranch.domain.snapshot import Kind
+
+    try:
+        with workspace(context) as w:
+            assets = w.project(w.rules.trunk).assets
+            return [a for a, s in assets.items() if s.kind is Kind.EXTERNAL and a.startswith(incomplete)]
     except Exception:  # noqa: BLE001  # completion must never disturb the shell
         return []
 
@@ -107,6 +125,20 @@ def span_of(start: str | None, end: str | None) -> tuple[int, int] | None:
     if begin >= last:
         raise click.UsageError(f"--end {end} lies before --start {start}")
     return begin, last
+
+
+def moment_of(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """A moment that the user gave, in UTC where it doesn't say otherwise."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no time: write it as 2026-03-01T08:00", context, parameter) from error
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if found > datetime.now(UTC):
+        raise click.BadParameter(f"{value} lies ahead", context, parameter)
+    return found
 
 
 def emit(value: object) -> None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "Show what apply would do, and why.",
     "apply": "Make an environment what the files say.",
     "adopt": "Take tables over that another tool made.",
+    "clone": "Give an environment clones of sources, to write to.",
     "run": "Bring an environment's data up to date.",
     "lineage": "Show what decides an asset or a column, and who reads it.",
     "diff": "Show how an environment differs from another.",

@@ -61,6 +61,10 @@ def summary(plan: Plan) -> str:
     if plan.action is Action.RUN:
         return f"{count(tally[Verb.REFRESH], 'model')} to refresh"
     parts = [f"{tally[Verb.BUILD]:,} to build", f"{tally[Verb.REUSE]:,} reused"]
+    if tally[Verb.CLONE]:
+        parts.insert(0, f"{tally[Verb.CLONE]:,} to clone")
+    if tally[Verb.COPY]:
+        parts.insert(0, f"{tally[Verb.COPY]:,} to copy")
     if tally[Verb.REFRESH]:
         parts.append(f"{tally[Verb.REFRESH]:,} completed")
     if tally[Verb.RETURN]:

@@ -12,6 +12,8 @@ from anabranch.domain.plan import Verb
 
 COLOURS = {
     Verb.BUILD: "green",
+    Verb.CLONE: "green",
+    Verb.COPY: "green",
     Verb.REUSE: "cyan",
     Verb.REFRESH: "green",
     Verb.RETURN: "cyan",

@@ -31,6 +31,8 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     where: Where | None = None
+    is_cloned: bool = False
+    """Every environment but the trunk gets a clone of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +228,11 @@ def _variables(value: Value, known: Mapping[str, Plain] | None = None) -> dict[s
 
 
 def _source(key: Value, value: Value) -> tuple[AssetName, Source]:
-    found = value.section({"columns", "description"})
+    found = value.section({"columns", "description", "branch"})
     columns = _columns(found["columns"]) if "columns" in found else {}
     description = found["description"].text() if "description" in found else ""
-    return _asset(key), Source(columns, description, key.where)
+    is_cloned = "branch" in found and found["branch"].choice(("view", "clone")) == "clone"
+    return _asset(key), Source(columns, description, key.where, is_cloned)
 
 
 def _seed(key: Value, value: Value) -> tuple[AssetName, Seed]:

@@ -17,7 +17,7 @@ class Action(StrEnum):
     """What a plan does, and what a commit says was done."""
 
     CREATE = "create"
-    """Never in a commit: a new environment begins at another's head."""
+    """A new environment begins at another's head; in a commit where it begins with clones of its own."""
     APPLY = "apply"
     PROMOTE = "promote"
     UNDO = "undo"
@@ -25,6 +25,8 @@ class Action(StrEnum):
     RUN = "run"
     ADOPT = "adopt"
     """Tables that somebody else made came under management."""
+    CLONE = "clone"
+    """The environment got clones of sources, or gave them up."""
     DROP = "drop"
     """Never in a commit: a dropped environment has no head."""
 

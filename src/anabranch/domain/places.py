@@ -12,6 +12,8 @@ VERSION_DIGITS = 12
 """Hex digits of the fingerprint that end a physical table's name."""
 _VERSIONED = re.compile(rf".+{SEPARATOR}[0-9a-f]{{{VERSION_DIGITS}}}\Z")
 
+_CLONED = re.compile(rf".+{SEPARATOR}c[0-9a-f]{{{VERSION_DIGITS}}}\Z")
+
 
 class Suffix(StrEnum):
     """Which part of a name carries the environment's."""
@@ -34,6 +36,20 @@ def adopted_location(asset: AssetName, fingerprint: Fingerprint) -> str:
     for DuckDB can't move a table to another one without copying it."""
     *above, name = asset.split(".")
     return ".".join([*above, _versioned(name, fingerprint)])
+
+
+def clone_location(place: str, identifier: str) -> str:
+    """``sales__feature.orders`` -> ``sales__feature.orders__c0123456789ab``: where an environment's clone waits that
+    isn't shown, beside the place where it is."""
+    *above, name = place.split(".")
+    end = f"{SEPARATOR}c{identifier[:VERSION_DIGITS]}"
+    return ".".join([*above, shorten(name, PART_LENGTH - len(end)) + end])
+
+
+def is_clone(location: str) -> bool:
+    """Whether a location has the form that :func:`clone_location` gives."""
+    *_, schema, name = ["", *location.split(".")]
+    return not is_physical_schema(schema) and _CLONED.match(name) is not None
 
 
 def _versioned(name: str, fingerprint: Fingerprint) -> str:

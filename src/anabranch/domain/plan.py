@@ -18,6 +18,10 @@ class Verb(StrEnum):
 
     BUILD = "build"
     """Something physical is made."""
+    CLONE = "clone"
+    """The environment gets a clone of a source, to write to; no row is copied."""
+    COPY = "copy"
+    """The same on an engine that has no clones: the rows are copied."""
     REUSE = "reuse"
     """It was built before, by whomever; only the pointer moves."""
     DEFINE = "define"
@@ -50,6 +54,10 @@ class Reason(StrEnum):
     RESTORED = "restored"
     RESTATED = "restated"
     """It is computed again, for one environment."""
+    CLONED = "cloned"
+    """It is the environment's own from now on."""
+    WRITTEN = "written"
+    """Somebody wrote to the environment's clone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from anabranch.domain.audit import difference
+from anabranch.domain.clones import differs
 from anabranch.domain.ids import SnapshotId, StepId
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Build, Decision, Point, Reason, Step, Verb
@@ -143,8 +144,9 @@ def _reason(
     if after is None:
         return Reason.REMOVED, "no longer in the project"
     if before is None:
-        return Reason.ADDED, "new"
-    if before.fingerprint == after.fingerprint and before.kind == after.kind:
+        return (Reason.CLONED, "a clone of its own") if after.kind is Kind.CLONE else (Reason.ADDED, "new")
+    is_new_clone = after.kind is Kind.CLONE and before.location != after.location
+    if before.fingerprint == after.fingerprint and before.kind == after.kind and not is_new_clone:
         said = sorted(
             k for k in {*before.properties, *after.properties} if before.properties.get(k) != after.properties.get(k)
         )
@@ -152,6 +154,12 @@ def _reason(
         told += [phrase] if (phrase := difference(before.audits, after.audits)) else []
         anew = "the same data in other words" if before.logic != after.logic else "described anew"
         return Reason.DESCRIBED, "; ".join(told) or anew
+    if after.kind is Kind.CLONE and (before.kind is not Kind.CLONE or before.location != after.location):
+        return Reason.CLONED, "a clone of its own"
+    if after.kind is Kind.CLONE and differs(after) and before.properties.get(PROPERTY) != after.properties[PROPERTY]:
+        return Reason.WRITTEN, "written to"
+    if before.kind is Kind.CLONE and after.kind is Kind.EXTERNAL:
+        return Reason.CHANGED, "the source again"
     if (mark := after.properties.get(PROPERTY)) and before.properties.get(PROPERTY) != mark:
         return Reason.RESTATED, "restated"
     if before.logic != after.logic or before.kind != after.kind:

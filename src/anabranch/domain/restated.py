@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName
-from anabranch.domain.snapshot import Published, Snapshot
+from anabranch.domain.snapshot import Kind, Published, Snapshot
 
 PROPERTY = "restated"
 
@@ -25,16 +25,18 @@ class Restated:
     mark: str
     logic: Fingerprint
     text: str
+    is_source: bool = False
+    """It is of a table that its definition only describes, and belongs to whatever that says."""
 
     def belongs_to(self, logic: Fingerprint, text: str) -> bool:
         """By the same text it does under other rules for fingerprints, too."""
-        return self.logic == logic or (self.text == text != "")
+        return self.is_source or self.logic == logic or (self.text == text != "")
 
 
 def marks(snapshots: Mapping[AssetName, Snapshot]) -> dict[AssetName, Restated]:
     """Those of an environment's snapshots."""
     return {
-        a: Restated(s.properties[PROPERTY], s.logic, s.definition.text)
+        a: Restated(s.properties[PROPERTY], s.logic, s.definition.text, s.kind in (Kind.EXTERNAL, Kind.CLONE))
         for a, s in snapshots.items()
         if PROPERTY in s.properties
     }

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """A table, loaded from a file of the project."""
     EXTERNAL = "external"
     """A table that Anabranch doesn't build."""
+    CLONE = "clone"
+    """An environment's own clone of such a table, which people may write to."""
     EMBEDDED = "embedded"
     """A query that its readers contain; nothing physical."""
     BY_TIME_RANGE = "incremental_by_time_range"

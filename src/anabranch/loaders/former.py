@@ -38,7 +38,7 @@ def assembly(
     sources: dict[AssetName, SourceSettings] = {}
     for asset, snapshot in snapshots.items():
         definition = snapshot.definition
-        if snapshot.kind is Kind.EXTERNAL:
+        if snapshot.kind in (Kind.EXTERNAL, Kind.CLONE):
             columns = json.loads(definition.text)["columns"]
             sources[asset] = SourceSettings(columns, snapshot.properties.get("description", ""))
         elif snapshot.kind is Kind.SEED:

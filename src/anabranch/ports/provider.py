@@ -37,6 +37,10 @@ class Built:
     seconds: float = 0.0
     content: Content | None = None
     """Of a model with intervals or a history: what the first build holds."""
+    token: str = ""
+    """Of a clone: tells its content, as :meth:`Clones.tokens` does."""
+    base: str = ""
+    """Of a clone: the like of its source at that moment; empty where it can't be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +352,48 @@ class Adopts(Provider, Protocol):
             Refused: there is no such table, its columns aren't those of the query, a key stands for two rows, or
                 it can't be renamed.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a clone of a table costs. ``size``: its bytes, where they are known. ``is_copied``: its rows have to be
+    copied, for ``engine`` has no clones."""
+
+    engine: str
+    is_copied: bool
+    rows: int | None = None
+    size: int | None = None
+
+
+class Clones(Provider, Protocol):
+    """A provider whose environments can have clones of sources, which people write to. One is built at its location; it
+    is shown by getting its place, where it is a table as any other, and what is at its location then leads there."""
+
+    @property
+    def copies_clones(self) -> bool:
+        """Whether rows have to be copied for a clone."""
+        ...
+
+    def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
+        """Where a clone of ``asset`` is built."""
+        ...
+
+    def weigh(self, source: Snapshot, *, past: bool = False) -> Weight:
+        """What its clone costs; ``past``: as it was earlier.
+
+        Raises:
+            Refused: it can't be cloned as it was earlier.
+        """
+        ...
+
+    def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
+        """By location, what is another text whenever the clone holds something else. Those that are gone are left
+        out."""
+        ...
+
+    def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
+        """By location, the bytes that clones share with no other table, of those of which it is known."""
         ...
 
 

@@ -25,7 +25,7 @@ from anabranch.providers.expressions import OpenSession
 from anabranch.providers.filling import Filler
 from anabranch.providers.generations import scratch
 from anabranch.providers.python_runs import PythonRun
-from anabranch.providers.standing import relation
+from anabranch.providers.standing import read_at, relation
 from anabranch.providers.turns import Turns
 from anabranch.sql.macros.moments import fill_moments, has_moments
 from anabranch.sql.template import Template, fill
@@ -229,9 +229,7 @@ class Maker:
 
     def _reading(self) -> dict[AssetName, str]:
         """What stands for each of ``inputs`` that isn't inlined."""
-        reading = {
-            a: name(self.session, relation(s.location)) for a, s in self.inputs.items() if not self._is_inlined(a)
-        }
+        reading = {a: name(self.session, read_at(s)) for a, s in self.inputs.items() if not self._is_inlined(a)}
         staged = {a: self.turns.stand_in(self.session, self.staged[a]) for a in self.inputs if a in self.staged}
         return reading | staged
 

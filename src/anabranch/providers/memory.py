@@ -17,6 +17,7 @@ from anabranch.domain.content import Content, Write, after, first
 from anabranch.domain.ids import canonical, digest
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
+from anabranch.domain.places import clone_location
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
 from anabranch.ports.provider import (
@@ -34,10 +35,12 @@ from anabranch.ports.provider import (
     Standing,
     Swap,
     Takeover,
+    Weight,
     Work,
 )
 from anabranch.ports.rows import By, ColumnDiff, RowDiff, RowOptions
 from anabranch.providers.memory_world import VALUE, BadRows, Hook, Moment, Table, World, nothing, patient
+from anabranch.providers.standing import read_at
 
 NOTHING: Mapping[AssetName, str] = MappingProxyType({})
 
@@ -86,14 +89,14 @@ class MemoryProvider:
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
         with self.world.lock:
             for asset, snapshot in sorted(added.items()):
-                if snapshot.kind is Kind.EXTERNAL:
+                if snapshot.kind in (Kind.EXTERNAL, Kind.CLONE):
                     self._check_source(asset, snapshot)
                 self._check_free(environment, asset)
 
     def _check_source(self, asset: AssetName, snapshot: Snapshot) -> None:
-        table = self.world.tables.get(snapshot.location)
+        table = self.world.tables.get(asset)
         if table is None:
-            raise ModelError(f"source {asset} isn't there", asset=asset, hint=f"load {snapshot.location}")
+            raise ModelError(f"source {asset} isn't there", asset=asset, hint=f"load {asset}")
         there = {name for name, _ in table.columns}
         for column in snapshot.properties.get("columns", "").split(","):
             if column and column not in there:
@@ -130,10 +133,20 @@ class MemoryProvider:
         with self.opened(), self.world.lock:
             if interrupts != self._interrupts:
                 raise StatementFailed(f"the build of {snapshot.asset} was interrupted", asset=snapshot.asset)
+            if snapshot.kind is Kind.CLONE:
+                return self._clone(snapshot, work.previous)
             table = Table(self._value(snapshot, inputs))
             self.world.tables[snapshot.location] = table
             self.world.changes += 1
         return Built(table.rows, table.columns, content=self._begin(snapshot, work))
+
+    def _clone(self, snapshot: Snapshot, origin: Snapshot | None) -> Built:
+        source = origin.location if origin is not None else str(snapshot.asset)
+        if source not in self.world.tables:
+            raise StatementFailed(f"{source} isn't there to be cloned", asset=snapshot.asset)
+        table = self.world.tables[snapshot.location] = self.world.tables[source]
+        self.world.changes += 1
+        return Built(table.rows, table.columns, token=_token(table), base=_token(table))
 
     def _begin(self, snapshot: Snapshot, work: Work) -> Content | None:
         if snapshot.kind not in INCREMENTAL | HISTORY:
@@ -216,8 +229,8 @@ class MemoryProvider:
                 read[asset] = beside[asset]
             elif upstream.kind is Kind.EMBEDDED:
                 read[asset] = self._value(upstream, inputs, beside)
-            elif upstream.location in self.world.tables:
-                read[asset] = self.world.tables[upstream.location].value
+            elif (location := str(read_at(upstream))) in self.world.tables:
+                read[asset] = self.world.tables[location].value
             else:
                 raise StatementFailed(
                     f"{snapshot.asset} reads {upstream.location}, which isn't there", asset=snapshot.asset
@@ -233,7 +246,10 @@ class MemoryProvider:
         with self.world.lock:
             table = self.world.tables.get(snapshot.location)
             content = self.world.contents.get(snapshot.location)
-        return Built(table.rows, table.columns, content=content) if table else Outcome.NOT_APPLIED
+        if table is None:
+            return Outcome.NOT_APPLIED
+        made = _token(table) if snapshot.kind is Kind.CLONE else ""
+        return Built(table.rows, table.columns, content=content, token=made, base=made)
 
     def interrupt(self) -> None:
         self._interrupts += 1
@@ -370,7 +386,8 @@ class MemoryProvider:
                     continue
                 location = snapshot.location
                 if snapshot.is_physical:
-                    drifts += self._physical_drift(asset, location, expectation.built.get(location))
+                    built = expectation.built.get(location) if snapshot.kind is not Kind.CLONE else None
+                    drifts += self._physical_drift(asset, location, built)
                 if asset not in pointers:
                     drifts.append(Drift(Fault.UNPOINTED, asset, f"the pointer of {asset} is gone"))
                 elif pointers[asset] != location:
@@ -399,6 +416,27 @@ class MemoryProvider:
                     del self.world.beside[key]
                 if self.world.tables.pop(location, None) is not None:
                     self.world.changes += 1
+
+    # -- clones ----------------------------------------------------------------------------------------------------
+    @property
+    def copies_clones(self) -> bool:
+        return False
+
+    def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
+        return clone_location(str(asset).replace(".", f"__{environment}.", 1), identifier)
+
+    def weigh(self, source: Snapshot, *, past: bool = False) -> Weight:
+        if past:
+            raise Refused(f"{source.asset} can't be cloned as it was earlier", asset=source.asset)
+        return Weight(self._name, is_copied=False)
+
+    def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
+        with self.world.lock:
+            found = {s.location: self.world.tables.get(s.location) for s in clones}
+        return {location: _token(table) for location, table in found.items() if table is not None}
+
+    def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
+        return {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property
@@ -469,6 +507,10 @@ class _Prepared:
 
     def commit(self) -> None:
         self._provider._commit(self._environment, self._shown, self._pointers, self._swaps, self._takeovers)
+
+
+def _token(table: Table) -> str:
+    return digest(canonical([table.value, [list(c) for c in table.columns]]))
 
 
 def value_of(snapshot: Snapshot, read: Mapping[AssetName, str]) -> str:

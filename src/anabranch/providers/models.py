@@ -13,14 +13,16 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from anabranch.domain.audit import Audit, Finding
+from anabranch.domain.clones import clones_among
 from anabranch.domain.content import Content
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, is_adopted, is_physical_schema
+from anabranch.domain.places import Suffix, clone_location, is_adopted, is_clone, is_physical_schema
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
@@ -45,10 +47,11 @@ from anabranch.ports.provider import (
     Standing,
     Swap,
     Takeover,
+    Weight,
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import adopting, generations, python_runs, turns
+from anabranch.providers import adopting, cloning, generations, python_runs, turns
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record
@@ -110,7 +113,7 @@ class ModelsProvider:
 
     # -- building --------------------------------------------------------------------------------------------------
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
-        sources = {a: s for a, s in added.items() if s.kind is Kind.EXTERNAL}
+        sources = {a: s for a, s in added.items() if s.kind in (Kind.EXTERNAL, Kind.CLONE)}
         if not self.engine.exists():
             if sources:
                 raise WarehouseUnavailable(
@@ -135,6 +138,10 @@ class ModelsProvider:
         place = relation(snapshot.location)
         try:
             with self.engine.session() as session:
+                if snapshot.kind is Kind.CLONE:
+                    source = self._source_of(session, snapshot, work.previous)
+                    built = cloning.make(session, self.engine, snapshot, source)
+                    return replace(built, seconds=time.perf_counter() - began)
                 self._ensure_schema(session, place.schema)
                 if snapshot.kind in INCREMENTAL | HISTORY:
                     self._ensure_contents(session)
@@ -145,6 +152,15 @@ class ModelsProvider:
         if found is None:
             raise StatementFailed(f"{place} was made but isn't there", asset=snapshot.asset)
         return Built(rows, found.columns, found.definition, time.perf_counter() - began, content)
+
+    def _source_of(self, session: Session, clone: Snapshot, origin: Snapshot | None) -> Relation:
+        """What a clone is made of: a source, or another environment's clone."""
+        if origin is None:
+            return relation(clone.asset)
+        found = cloning.table_of(session, origin)
+        if found is None:
+            raise StatementFailed(f"{origin.location} is gone", asset=clone.asset)
+        return found
 
     def _maker(
         self,
@@ -233,6 +249,8 @@ class ModelsProvider:
             found = self._turns.look(session, relation(snapshot.location), is_view=snapshot.kind is Kind.VIEW)
             if found is None:
                 return Outcome.NOT_APPLIED
+            if snapshot.kind is Kind.CLONE:  # nobody could write to it yet; what its source was then isn't known
+                return cloning.look(session, found.relation, None)
             content = None
             if snapshot.kind in INCREMENTAL | HISTORY:
                 content = Record(session).read([snapshot.location]).get(snapshot.location)
@@ -307,12 +325,25 @@ class ModelsProvider:
                 drifts.append(Drift(Fault.UNPOINTED, asset, f"view {place} is gone"))
             elif found[place] != target:
                 drifts.append(Drift(Fault.REPOINTED, asset, f"view {place} was replaced"))
+        for asset, snapshot in clones_among(expectation.snapshots).items():
+            place, location = self._showing.at(expectation.environment, asset), relation(snapshot.location)
+            table = cloning.table_of(session, snapshot)
+            if table == location:
+                drifts.append(Drift(Fault.UNPOINTED, asset, f"the clone {place} isn't shown"))
+            elif table is None and cloning.is_shown(session, place, location):
+                drifts.append(Drift(Fault.UNPOINTED, asset, f"view {location} is gone"))
         return drifts
 
     def _physical_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
-        physical = {relation(s.location): (a, s) for a, s in expectation.snapshots.items() if s.is_physical}
+        clones = clones_among(expectation.snapshots)
+        lost = cloning.gone(session, [(a, s, self._showing.at(expectation.environment, a)) for a, s in clones.items()])
+        physical = {
+            relation(s.location): (a, s) for a, s in expectation.snapshots.items() if s.is_physical and a not in clones
+        }
         found = self._turns.standing(session, {r.schema for r in physical})
-        drifts = []
+        drifts = [
+            Drift(Fault.MISSING, a, f"the clone {self._showing.at(expectation.environment, a)} is gone") for a in lost
+        ]
         for place, (asset, snapshot) in physical.items():
             there = found.get(place)
             built = expectation.built.get(snapshot.location)
@@ -331,11 +362,15 @@ class ModelsProvider:
 
     def drop(self, locations: Collection[str]) -> None:
         with self.engine.session() as session:
-            places = [p for p in map(relation, locations) if is_physical_schema(p.schema) or is_adopted(str(p))]
+            given = {p: str(p) for p in map(relation, locations)}
+            places = [p for p, s in given.items() if is_physical_schema(p.schema) or is_adopted(s) or is_clone(s)]
             gone = self._turns.everything(session, [str(p) for p in places])
             self._forget(session, places)
             session.drop(gone)
-            session.drop_schemas({p.schema for p in places if is_physical_schema(p.schema)})
+            own = {p.schema for p in places if is_physical_schema(p.schema)}
+            if self._suffix is Suffix.SCHEMA:  # else a clone stands in its source's
+                own |= {p.schema for p in places if is_clone(str(p))}
+            session.drop_schemas(own)
             with self._schemas_lock:
                 self._schemas.clear()
 
@@ -362,6 +397,34 @@ class ModelsProvider:
             except AnabranchError as error:
                 self._tell(error, snapshot)
                 raise
+
+    # -- clones ----------------------------------------------------------------------------------------------------
+    @property
+    def copies_clones(self) -> bool:
+        return not cloning.can_clone(self.engine)
+
+    def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
+        return clone_location(str(self.shown_at(environment, asset)), identifier)
+
+    def weigh(self, source: Snapshot, *, past: bool = False) -> Weight:
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            return cloning.weigh(session, self.engine, source, past=past)
+
+    def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
+        if not clones or not self.engine.exists():
+            return {}
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            found = {s.location: cloning.table_of(session, s) for s in clones}
+            return {location: cloning.token(session, table) for location, table in found.items() if table is not None}
+
+    def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
+        if not clones or not self.engine.exists():
+            return {}
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            found = {s.location: cloning.table_of(session, s) for s in clones}
+            held = session.held([t for t in found.values() if t is not None])
+            sizes = {location: held[t].own for location, t in found.items() if t is not None and t in held}
+            return {location: size for location, size in sizes.items() if size is not None}
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property

@@ -20,6 +20,7 @@ from anabranch.ports.provider import (
     Move,
     Shown,
 )
+from anabranch.providers import cloning
 from anabranch.providers.ledger import Ledger
 from anabranch.providers.making import put_in
 from anabranch.providers.standing import check_free, relation, why_not
@@ -55,8 +56,8 @@ class Showing:
         self, environment: EnvironmentName, asset: AssetName, snapshot: Snapshot | None
     ) -> tuple[AssetName, Relation, Relation] | None:
         """``(asset, view, what it selects from)``; None where there is to be no view: nothing at all, an embedded
-        model, and a source under its own name."""
-        if snapshot is None or snapshot.kind is Kind.EMBEDDED:
+        model, a clone, and a source under its own name."""
+        if snapshot is None or snapshot.kind in (Kind.EMBEDDED, Kind.CLONE):
             return None
         place, target = self.at(environment, asset), relation(snapshot.location)
         return None if place == target else (asset, place, target)
@@ -82,8 +83,16 @@ class Showing:
         free meanwhile."""
         _, fresh = self._pointers(environment, move)
         fresh = {place: shown for place, shown in fresh.items() if shown[0] not in taken}
+        for each in self._turns(environment, move):
+            is_new = each.new is not None and move.entries[each.asset][0] is None
+            if is_new and each.new is not None and not cloning.is_shown(session, each.place, each.new):
+                fresh[each.place] = each.asset, each.new
         self.check_names(session, environment, [asset for asset, _ in fresh.values()])
         check_free(session, fresh)
+
+    def _turns(self, environment: EnvironmentName, move: Move) -> list[cloning.Turn]:
+        """Clones that come and go."""
+        return cloning.turns(move.entries, {a: self.at(environment, a) for a in move.entries})
 
     def _pointers(
         self, environment: EnvironmentName, move: Move
@@ -96,11 +105,11 @@ class Showing:
             new = self.pointer(environment, asset, after)
             if old == new and before != after:  # another definition of the same data; a repair has the same twice
                 continue
-            if old is not None:
+            if old is not None and (after is None or after.kind is not Kind.CLONE):  # which takes the place itself
                 pointers[old[1]] = None
             if new is not None:
                 pointers[new[1]] = new[2]
-                if old is None:
+                if old is None and (before is None or before.kind is not Kind.CLONE):
                     fresh[new[1]] = asset, new[2]
         return pointers, fresh
 
@@ -109,14 +118,18 @@ class Showing:
         self.check(session, environment, move)
         pointers, _ = self._pointers(environment, move)
         schemas = {p.schema for p, target in pointers.items() if target is not None}
+        turns = self._turns(environment, move)
         if not session.transacts:
             self._clone_schemas(session, environment, schemas)
         session.create_schemas(schemas)
+        for each in turns:
+            each.leave(session)
         try:
             self.point(session, pointers if session.transacts else self._wrong(session, environment, pointers))
+            self._come(session, turns)
         except StatementFailed as failure:
             session.rollback()
-            raise why_not(session, pointers, failure) from failure
+            raise why_not(session, {**pointers, **{t.place: t.new for t in turns if t.new}}, failure) from failure
         for asset, (_, after) in sorted(move.entries.items()):
             if after is not None:
                 self._shown(session, environment, asset, after)
@@ -125,7 +138,16 @@ class Showing:
             session.drop_schemas(dropped)
         shown = move.shown
         self._ledger(session).put(environment, None if shown is None else [shown.commit, shown.tree])
-        return len(pointers)
+        return len(pointers) + len(turns)
+
+    def _come(self, session: Session, turns: Collection[cloning.Turn]) -> None:
+        """Shows clones. What is granted on the views that they take the place of is granted on them."""
+        has_grants = self._engine.capabilities.get(Capability.GRANTS) is Support.FULL
+        kept = session.grants([t.place for t in turns if t.new is not None]) if has_grants and turns else {}
+        for each in turns:
+            each.come(session)
+            if kept.get(each.place):
+                session.grant(each.place, kept[each.place])
 
     def _clone_schemas(self, session: Session, environment: EnvironmentName, schemas: Collection[str]) -> None:
         """Begins a new environment's schemas as those of another one, by a statement for each where the engine has one:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from anabranch.domain.clones import differs
 from anabranch.domain.names import SEPARATOR, AssetName
-from anabranch.domain.places import is_adopted, is_physical_schema
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.places import is_adopted, is_clone, is_physical_schema
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, ModelError, Refused, StatementFailed
 from anabranch.ports.engine import Found, Relation, Session
 from anabranch.ports.provider import Built
@@ -17,6 +18,15 @@ def relation(location: str) -> Relation:
     """``schema.table`` (or ``catalog.schema.table``) as an address."""
     *catalog, schema, name = location.split(".")
     return Relation(schema, name, catalog[0] if catalog else None)
+
+
+def read_at(snapshot: Snapshot) -> Relation:
+    """Where those find a snapshot's rows that are built over it. A clone that holds what its source held is read there,
+    for what is built over it is shared with others by the fingerprints of the source; so nothing that is written to the
+    clone meanwhile can reach them."""
+    if snapshot.kind is Kind.CLONE and not differs(snapshot):
+        return relation(snapshot.asset)
+    return relation(snapshot.location)
 
 
 def check_free(session: Session, places: Mapping[Relation, tuple[AssetName, Relation]]) -> None:
@@ -32,6 +42,8 @@ def check_free(session: Session, places: Mapping[Relation, tuple[AssetName, Rela
         there = pointed.get(found.relation)
         if there is not None and there.schema == place.schema and is_adopted(str(there)) and _stem(there) == place:
             continue  # over the table of the same asset, adopted before the state was lost
+        if not found.is_view and any(t == place and is_clone(str(v)) for v, t in pointed.items()):
+            continue  # a clone of the environment's, which is set aside
         if there is None or not (there == target or is_physical_schema(there.schema)):
             what = "view" if found.is_view else "table"
             raise Refused(
@@ -78,7 +90,7 @@ def why_not(session: Session, pointers: Mapping[Relation, Relation | None], fail
 
 
 def check_source(session: Session, asset: AssetName, snapshot: Snapshot, place: str) -> None:
-    found = session.describe(relation(snapshot.location))
+    found = session.describe(relation(snapshot.asset))
     if found is None:
         raise ModelError(
             f"source {asset} isn't in {place}",

@@ -49,6 +49,14 @@ class Rig(Protocol):
         """The content that readers see at one moment; an asset that isn't shown is left out."""
         ...
 
+    def write(self, environment: EnvironmentName, asset: AssetName, content: str) -> None:
+        """Writes to a clone that is shown, as people do."""
+        ...
+
+    def lose(self, environment: EnvironmentName, asset: AssetName) -> None:
+        """Drops a clone that is shown, by hand."""
+        ...
+
     def remove(self, location: str) -> None:
         """Drops by hand what stands there."""
         ...

@@ -16,12 +16,13 @@ from collections.abc import Callable
 
 from anabranch.testing.building_suite import BuildingSuite
 from anabranch.testing.checking_suite import CheckingSuite
+from anabranch.testing.cloning_suite import CloningSuite
 from anabranch.testing.observing_suite import ObservingSuite
 from anabranch.testing.provider_helpers import FEATURE, A, Rig, build, show, shown_by, state
 from anabranch.testing.showing_suite import ShowingSuite
 
 
-class ProviderSuite(BuildingSuite, CheckingSuite, ShowingSuite, ObservingSuite):
+class ProviderSuite(BuildingSuite, CheckingSuite, ShowingSuite, ObservingSuite, CloningSuite):
     def test_equal_revisions_mean_that_nothing_changed(self, rig: Rig) -> None:
         provider = rig.open()
         snapshot = rig.snapshot(A, 1)

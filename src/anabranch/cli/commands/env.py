@@ -8,7 +8,10 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.app.workspace import Workspace
-from anabranch.cli.context import emit, environment_argument, json_option, selecting, workspace, yes_option
+from anabranch.cli import plans
+from anabranch.cli.clones import clone_lines, clones_as_dicts
+from anabranch.cli.commands.clone import summary
+from anabranch.cli.context import emit, environment_argument, json_option, moment_of, selecting, workspace, yes_option
 from anabranch.cli.running import run_plan
 from anabranch.cli.text import ago, at, count, seconds, table
 from anabranch.config.reader import span
@@ -76,12 +79,13 @@ def show(
         environment = w.state.require(w.resolve(env))
         described = _as_dict(w, environment)
         assets = w.assets(environment.name, Selection(select, exclude))
+        clones = w.clones(environment.name)
         now = w.now()
     if as_json:
         listed = [
             {"asset": a, "kind": s.kind.value, "snapshot": s.id, "location": s.location} for a, s in assets.items()
         ]
-        emit({**described, "assets": listed})
+        emit({**described, "assets": listed, "clones": clones_as_dicts(clones)})
         return
     click.echo(
         f"{click.style(at(environment.name, environment.head), bold=True)}   {_ahead(environment, described)}".rstrip()
@@ -95,6 +99,10 @@ def show(
     ]
     for line in table(facts):
         click.echo(line)
+    if clones:
+        click.echo("")
+        for line in clone_lines(clones, now):
+            click.echo(line)
     click.echo("")
     for line in table([(s.kind.value, a, s.location if s.location != a else "") for a, s in assets.items()]):
         click.echo(line)
@@ -106,18 +114,37 @@ def show(
 @click.option(
     "--ttl", callback=_span, metavar="TIME", default=None, help="How long it lives: 14d, 12h. Expired ones go with gc."
 )
+@click.option(
+    "--at", "past", metavar="TIME", callback=moment_of, help="Its clones hold what their sources held then, in UTC."
+)
 @json_option
 @click.pass_context
-def create(context: click.Context, env: str, base: str | None, ttl: timedelta | None, *, as_json: bool) -> None:
-    """Create ENV: complete, and at no cost. It begins as the other environment is now."""
+def create(
+    context: click.Context,
+    env: str,
+    base: str | None,
+    ttl: timedelta | None,
+    past: datetime | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Create ENV: complete, and at no cost. It begins as the other environment is now.
+
+    Sources that say `branch: clone` are cloned for it, and so is what the other environment has clones of.
+    """
 
     def make(w: Workspace) -> Plan:
-        return w.plan_create(w.resolve(env), w.resolve(base) if base else None, ttl)
+        plan = w.plan_create(w.resolve(env), w.resolve(base) if base else None, ttl, past=past)
+        if plan.builds and not as_json:
+            for line in plans.lines(plan):
+                click.echo(line, err=True)
+        return plan
 
     def tell(applied: Applied) -> list[str]:
         plan = applied.plan
         head = click.style(at(plan.environment, applied.commit), bold=True)
-        return [f"{head}   {count(plan.total, 'asset')}, nothing copied, {seconds(applied.seconds)}"]
+        told = "nothing copied" if not plan.builds else summary(applied)
+        return [f"{head}   {count(plan.total, 'asset')}, {told}, {seconds(applied.seconds)}"]
 
     run_plan(context, make, as_json=as_json, yes=True, tell=tell, show=False)
 

@@ -8,6 +8,7 @@ from anabranch.app.holder import describe
 from anabranch.app.state import OpenPlan
 from anabranch.app.workspace import Status
 from anabranch.cli import plans
+from anabranch.cli.clones import clone_lines, clones_as_dicts
 from anabranch.cli.context import emit, environment_argument, json_option, workspace
 from anabranch.cli.text import ago, at, count
 from anabranch.domain.plan import Plan, Verb
@@ -67,6 +68,7 @@ def _state(status: Status, named: str) -> list[str]:
             found.append(f"  … and {len(plan.decisions) - len(names):,} more")
     elif status.environment is not None:
         found.append(f"{count(plan.total, 'asset')} as the files say")
+    found += clone_lines(status.clones)
     found += [click.style(f"drift: {d.detail}", fg="yellow") for d in status.inspection.drifts[:10]]
     if len(status.inspection.drifts) > 10:
         found.append(f"  … and {len(status.inspection.drifts) - 10} more")
@@ -97,6 +99,7 @@ def _as_dict(status: Status) -> dict[str, object]:
         "ahead": status.ahead,
         "to_build": _to_build(status.plan),
         "plan": plans.as_dict(status.plan),
+        "clones": clones_as_dicts(status.clones),
         "drift": [{"fault": d.fault.value, "asset": d.asset, "detail": d.detail} for d in status.inspection.drifts],
         "drift_unknown": status.inspection.unknown,
         "interrupted": [_open_as_dict(o) for o in status.interrupted],

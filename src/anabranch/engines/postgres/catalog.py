@@ -17,7 +17,7 @@ GRAMMAR = Grammar(
     text="TEXT",
     double="DOUBLE PRECISION",
     approximate_distinct="count(DISTINCT {})",
-    same="jsonb_build_array({}) = jsonb_build_array({})",  # by which tables are joined; IS NOT DISTINCT FROM compares all
+    same="jsonb_build_array({}) = jsonb_build_array({})",  # IS NOT DISTINCT FROM compares all with all
 )
 ALIAS = "anabranch"
 """What a pointer calls its target: ``SELECT * FROM data.t AS anabranch``. Postgres keeps the columns that ``*`` stood

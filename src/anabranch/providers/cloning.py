@@ -1,0 +1,174 @@
+"""Clones of sources: how they are made, and how they come to stand where people write to them.
+
+A clone is made beside its place, at its location. It is shown by getting its place as its name; a view then stands at
+its location, over that place, so that whoever reads the clone by its location reads it wherever it stands. All of this
+can be cut off after any statement, and be gone on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from anabranch.domain.clones import PAST
+from anabranch.domain.names import AssetName
+from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.errors import AnabranchError, Refused, StatementFailed
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.cloning import PLAIN, Cloning, Past
+from anabranch.ports.engine import Engine, Relation, Session, name
+from anabranch.ports.provider import Built, Weight
+from anabranch.providers.standing import relation
+
+_SOME = (Support.FULL, Support.PARTLY)
+
+
+# -- making ------------------------------------------------------------------------------------------------------------
+def can_clone(engine: Engine) -> bool:
+    """Whether no row has to be copied."""
+    return engine.capabilities.get(Capability.CLONE_TABLE) in _SOME
+
+
+def make(session: Session, engine: Engine, snapshot: Snapshot, source: Relation) -> Built:
+    """Makes the clone of what stands at ``source``, wholly or not at all."""
+    clone = relation(snapshot.location)
+    session.create_schemas([clone.schema])
+    try:
+        session.drop([clone])
+        before = session.version(source)
+        if can_clone(engine):
+            session.clone(source, clone, _how(snapshot))
+        else:
+            session.create_table(clone, f"SELECT * FROM {name(session, source)}")
+        return look(session, clone, None if before is None or before != session.version(source) else before)
+    except BaseException:
+        with suppress(AnabranchError):
+            session.drop([clone])
+            session.drop_schemas([clone.schema])
+        raise
+
+
+def _how(snapshot: Snapshot) -> Cloning:
+    past = snapshot.properties.get(PAST)
+    return Cloning(at=Past(time=datetime.fromisoformat(past))) if past else PLAIN
+
+
+def look(session: Session, clone: Relation, version: str | None) -> Built:
+    """A clone that was just made. ``version``: that of its source, if it is known not to have moved meanwhile."""
+    content = token(session, clone)
+    base = f"version {version}" if version is not None else "" if content.startswith("version") else content
+    return Built(session.count(clone), session.columns(clone) or (), token=content, base=base)
+
+
+def token(session: Session, table: Relation) -> str:
+    """Another text whenever the table holds something else."""
+    version = session.version(table)
+    if version is not None:
+        return f"version {version}"
+    return f"content {session.content_hash(table, [c for c, _ in session.columns(table) or ()])}"
+
+
+def weigh(session: Session, engine: Engine, snapshot: Snapshot, *, past: bool) -> Weight:
+    """See :class:`anabranch.ports.provider.Clones`."""
+    if past and not (can_clone(engine) and engine.capabilities.get(Capability.TIME_TRAVEL) in _SOME):
+        raise Refused(
+            f"{engine.name} can't clone {snapshot.asset} as it was earlier",
+            asset=snapshot.asset,
+            hint="leave out --at: the clone begins as the source is now",
+        )
+    if can_clone(engine):
+        return Weight(engine.name, is_copied=False)
+    table = relation(snapshot.location)
+    held = session.held([table]).get(table)
+    return Weight(engine.name, is_copied=True, rows=session.count(table), size=held.total if held else None)
+
+
+# -- where they stand --------------------------------------------------------------------------------------------------
+def table_of(session: Session, snapshot: Snapshot) -> Relation | None:
+    """The clone's table, wherever it stands; None where it is gone."""
+    location = relation(snapshot.location)
+    found = session.describe(location)
+    if found is None or not found.is_view:
+        return location if found is not None else None
+    place = session.targets([location.schema]).get(location)
+    return place if place is not None and _is_table(session, place) else None
+
+
+def is_shown(session: Session, place: Relation, location: Relation) -> bool:
+    """Whether the clone of ``location`` stands at its place."""
+    return not _is_table(session, location) and _is_table(session, place)
+
+
+def show(session: Session, place: Relation, location: Relation) -> None:
+    """Gives a clone its place; one that has it keeps it."""
+    if not is_shown(session, place, location):
+        if not _is_table(session, location):
+            raise StatementFailed(f"{location} is gone", hint="anabranch clone makes another one")
+        session.point({place: None})
+        session.rename(location, place.name)
+    session.point({location: place})
+
+
+def hide(session: Session, place: Relation, location: Relation) -> None:
+    """Takes its place away from a clone; one that hasn't got it stays where it is."""
+    if is_shown(session, place, location):
+        session.point({location: None})
+        session.rename(place, location.name)
+
+
+def _is_table(session: Session, relation: Relation) -> bool:
+    found = session.describe(relation)
+    return found is not None and not found.is_view
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What becomes of the clones at one place: ``old`` is taken from it, ``new`` is put there, both by location."""
+
+    asset: AssetName
+    place: Relation
+    old: Relation | None
+    new: Relation | None
+
+    def leave(self, session: Session) -> None:
+        """The first half. Raises ``Refused``."""
+        if (
+            self.old is None
+            or self.old.schema != self.place.schema
+            or (self.new is not None and is_shown(session, self.place, self.new))
+        ):
+            return
+        try:
+            hide(session, self.place, self.old)
+        except StatementFailed as failure:
+            raise Refused(
+                f"{self.place} can't be set aside: {failure.message}",
+                asset=self.asset,
+                hint="what depends on it (an index, a foreign key) must go first",
+            ) from failure
+
+    def come(self, session: Session) -> None:
+        """The second half."""
+        if self.new is not None:
+            show(session, self.place, self.new)
+
+
+def turns(
+    moves: Mapping[AssetName, tuple[Snapshot | None, Snapshot | None]], places: Mapping[AssetName, Relation]
+) -> list[Turn]:
+    """Those of ``moves`` (before and after) in which a clone comes or goes."""
+    found = []
+    for asset, (before, after) in sorted(moves.items()):
+        old, new = (relation(s.location) if s is not None and s.kind is Kind.CLONE else None for s in (before, after))
+        if old == new and before != after:  # another mark
+            continue
+        if old is not None or new is not None:
+            found.append(Turn(asset, places[asset], None if old == new else old, new))
+    return found
+
+
+def gone(session: Session, clones: Iterable[tuple[AssetName, Snapshot, Relation]]) -> Collection[AssetName]:
+    """Those that stand neither at their location nor at their place."""
+    return [a for a, s, p in clones if not _is_table(session, relation(s.location)) and not _is_table(session, p)]
