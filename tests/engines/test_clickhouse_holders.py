@@ -227,6 +227,10 @@ WORK = {
         session.load_arrow(Relation("suite", "new"), [part] * 10, {"id": "Int64"})""",
     "point": 'session.point({Relation("suite", f"v{n}"): Relation("suite", "big") for n in range(100)})',
     "swap": 'for _ in range(100): session.swap(Relation("suite", "big"), Relation("suite", "old"))',
+    "schemas": """
+        for _ in range(20):
+            session.create_schemas(["more"])
+            session.drop_schemas(["more", "suite"])""",
     "drop": 'session.drop([Relation("suite", "big"), Relation("suite", "old")])',
 }
 WHOLE = {"create": {3000000}, "clone": {1000000}, "replace": {2, 1000000}, "load": {1000000}}
@@ -273,6 +277,8 @@ def test_a_process_killed_at_any_moment_leaves_tables_whole_or_not_there(path, w
                 "SELECT count() FROM system.tables WHERE name LIKE 'anabranch\\\\_\\\\_spare%' OR name LIKE '\\\\_tmp%'"
             )
             assert left.rows == [(0,)], "and gone when the folder is opened again"
+            assert set(session.schemas()) <= {"default", "suite", "more"}
+            assert session.query("SELECT count() FROM system.databases WHERE name LIKE 'anabranch%'").rows == [(0,)]
         engine.close()
         longest = longest if killed else longest / 2
     assert killed, "nobody was killed while at work"

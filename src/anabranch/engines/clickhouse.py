@@ -18,7 +18,8 @@ from typing import Any
 
 from anabranch.engines import clickhouse_http as http
 from anabranch.engines.clickhouse_catalog import GRAMMAR
-from anabranch.engines.clickhouse_embedded import HOUSE, Embedded, Patience, require_driver, stored, waiting
+from anabranch.engines.clickhouse_embedded import Embedded, stored
+from anabranch.engines.clickhouse_house import HOUSE, Patience, require_driver, waiting
 from anabranch.engines.clickhouse_session import ClickHouseSession, comment
 from anabranch.engines.clickhouse_settings import KEPT, SESSION
 from anabranch.engines.clickhouse_transport import Transport
@@ -249,22 +250,14 @@ class ClickHouseEngine:
             self._sessions += change
 
     def interrupt(self) -> None:
-        self._stops += 1
-        with self._lock:
-            if not self._sessions:
-                return
-            client = self._client
-        # one that ended just now has nothing to stop
-        with contextlib.suppress(WarehouseError):
-            transport: Transport = http.Http(client, {}, self._place) if client else self._beside()
-            try:
-                transport.run(f"KILL QUERY WHERE position(Settings['log_comment'], '{self._mark}') > 0 ASYNC")
-            finally:
-                transport.close()
-
-    def _beside(self) -> Transport:
-        assert self._path is not None
-        return Embedded(self._path.resolve(), {})
+        self._stops += 1  # without the lock, which is held while a server is looked for
+        stop = f"KILL QUERY WHERE position(Settings['log_comment'], '{self._mark}') > 0 ASYNC"
+        client, path = self._client, self._path
+        with contextlib.suppress(WarehouseError):  # one that ended just now has nothing to stop
+            if path is not None and self._sessions:
+                HOUSE.run(path.resolve(), stop)
+            elif client is not None and self._sessions:
+                http.Http(client, {}, self._place).run(stop)
 
     def close(self) -> None:
         with self._lock:

@@ -48,6 +48,9 @@ class Catalog(CommonSession):
     is_embedded = False
 
     def schemas(self) -> list[str]:
+        return [s for s in self._schemas() if not s.startswith(SPARE)]
+
+    def _schemas(self) -> list[str]:
         found = self.query(f"SELECT name FROM system.databases WHERE name NOT IN ({self._list(OWN_SCHEMAS)})")
         return sorted(str(r[0]) for r in found.rows)
 

@@ -169,18 +169,23 @@ class ClickHouseSession(Catalog):
             self.execute(f"DROP TABLE IF EXISTS {spare}")
 
     def sweep(self, schema: str | None = None) -> None:
-        """Drops what processes left that were killed while they made a table: those of some days ago in one schema, or
-        all, where there is no other process."""
+        """Drops what processes left that were killed at work: tables of some days ago in one schema; or all of it, where
+        there is no other process."""
         old = f"metadata_modification_time < now() - INTERVAL {_ABANDONED} DAY"
         left = self.left_over("1" if schema is None else f"database = {self.grammar.literal(schema)} AND {old}")
         for relation in left:
             if schema is None or relation.name.startswith(SPARE):
                 self.execute(f"DROP TABLE IF EXISTS {self.named(relation)}")
+        spare = [s for s in self._schemas() if s.startswith(SPARE)] if schema is None else []
+        used = {r.schema for r in self.kinds(spare)} if spare else set()
+        for each in spare:
+            if each not in used:
+                self.execute(f"DROP DATABASE IF EXISTS {self.grammar.identifier(each)}")
 
     def create_table(self, table: Relation, query: str) -> int:
         with self._made(table) as spare:
-            self.execute(f"CREATE TABLE {spare} EMPTY AS {query}")
-            self.execute(f"INSERT INTO {spare} {query}")
+            self.execute(f"CREATE TABLE {spare} EMPTY AS {_one(query)}")
+            self.execute(f"INSERT INTO {spare} {_one(query)}")
         return self.count(table)
 
     def read_arrow(self, query: str, rows: int = 0) -> ArrowStream:
