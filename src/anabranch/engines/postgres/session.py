@@ -133,7 +133,7 @@ class PostgresSession(CommonSession):
         return catalog.schemas(self._link)
 
     def find(self, schemas: Collection[str]) -> list[Found]:
-        return catalog.find(self._link, schemas)
+        return [f for f in catalog.find(self._link, schemas) if not self._views.is_gone(f.relation)]
 
     def describe(self, relation: Relation) -> Found | None:
         found = catalog.describe(self._link, self._here(relation))
@@ -143,7 +143,8 @@ class PostgresSession(CommonSession):
         return catalog.columns(self._link, self._here(relation))
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
-        return catalog.targets(self._link, schemas)
+        found = catalog.targets(self._link, schemas)
+        return {view: target for view, target in found.items() if not self._views.is_gone(view)}
 
     def held(self, tables: Collection[Relation]) -> dict[Relation, Held]:
         return catalog.held(self._link, tables)
@@ -191,7 +192,13 @@ class PostgresSession(CommonSession):
         return self._done(work)
 
     def create_materialized_view(self, view: Relation, query: str) -> None:
-        self._link.execute(f"CREATE MATERIALIZED VIEW {self.named(view)} AS {query}")
+        statement = f"CREATE MATERIALIZED VIEW {self.named(view)} AS {query}"
+
+        def work() -> None:
+            self._link.execute(statement)
+            self._views.has([self._here(view)])
+
+        self._done(work)
 
     def rename(self, table: Relation, name: str) -> None:
         """What reads the table goes on reading it, until something else has its name: see
@@ -220,9 +227,10 @@ class PostgresSession(CommonSession):
         self._done(work)
 
     def drop(self, relations: Collection[Relation]) -> None:
-        """A table, and a view too, that others read is refused: Postgres has no views that lead nowhere."""
+        """Postgres has no views that lead nowhere: what others read is refused; within a transaction only at its end,
+        for something else may have got the name by then."""
         if relations:
-            self._views.drop([self._here(r) for r in relations])
+            self._views.drop([self._here(r) for r in relations], may_step_aside=self._link.in_transaction)
 
     def count(self, table: Relation) -> int:
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
