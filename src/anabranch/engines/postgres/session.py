@@ -32,6 +32,7 @@ class PostgresSession(CommonSession):
 
     engine_name = "Postgres"
     grammar = GRAMMAR
+    transacts = True
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -227,7 +228,7 @@ class PostgresSession(CommonSession):
         self._done(work)
 
     def drop(self, relations: Collection[Relation]) -> None:
-        """Postgres has no views that lead nowhere: what others read is refused; within a transaction only at its end,
+        """Postgres has no views that lead nowhere: what others read is refused. Within a transaction only at its end,
         for something else may have got the name by then."""
         if relations:
             self._views.drop([self._here(r) for r in relations], may_step_aside=self._link.in_transaction)
@@ -236,8 +237,8 @@ class PostgresSession(CommonSession):
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
 
     def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        """One statement on all versions. Rows whose keys are all there are found by ``=``, which can use an index or a
-        hash; ``IS NOT DISTINCT FROM`` can't, and is kept for those with a NULL. Two rows of one key are refused."""
+        """One statement on all versions. Rows with all keys are found by ``=``, which may use an index; those with a$
+        NULL by what equality of keys is elsewhere. Two rows of one key are refused."""
         base, new, names, told = self.named(table), self.named(rows), GRAMMAR.identifier, GRAMMAR.columns
         pairs = [(f"b.{names(k)}", f"n.{names(k)}") for k in keys]
         equal = " AND ".join(f"{b} = {n}" for b, n in pairs)
