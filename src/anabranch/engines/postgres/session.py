@@ -237,7 +237,7 @@ class PostgresSession(CommonSession):
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
 
     def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        """One statement on all versions. Rows with all keys are found by ``=``, which may use an index; those with a$
+        """One statement on all versions. Rows with all keys are found by ``=``, which may use an index; those with a
         NULL by what equality of keys is elsewhere. Two rows of one key are refused."""
         base, new, names, told = self.named(table), self.named(rows), GRAMMAR.identifier, GRAMMAR.columns
         pairs = [(f"b.{names(k)}", f"n.{names(k)}") for k in keys]
