@@ -361,6 +361,45 @@ def test_what_statements_are_about_is_seen_while_they_run(engine, administrator)
 # --- merges
 
 
+def test_tables_are_joined_by_equality_of_keys(engine):
+    """Also where their types differ, and as a whole: Postgres has no FULL JOIN by IS NOT DISTINCT FROM."""
+    with engine.session() as session:
+        session.create_table(
+            at("a"), "SELECT n AS k, n AS a FROM generate_series(1, 1000) AS n UNION ALL SELECT NULL, 0"
+        )
+        session.create_table(
+            at("b"),
+            "SELECT n::numeric(9, 2) AS k, -n AS b FROM generate_series(901, 2000) AS n UNION ALL SELECT NULL, 0",
+        )
+        query = f"SELECT a.a, b.b FROM suite.a FULL JOIN suite.b ON {session.grammar.same.format('a.k', 'b.k')}"
+        found = session.query(query).rows
+        assert len(found) == 2001
+        assert sum(None not in row for row in found) == 101
+        assert (0, 0) in found
+        plan = "\n".join(str(r[0]) for r in session.query(f"EXPLAIN {query}").rows)
+        assert "Hash Full Join" in plan or "Merge Full Join" in plan
+        same = session.grammar.same
+        for one, other, expected in (
+            ("NULL::text", "NULL::text", True),
+            ("''", "NULL::text", False),
+            ("'a'::varchar(3)", "'a'", True),
+            ("'a'", "'A'", False),
+            ("1", "1.00::numeric", True),
+            ("1::smallint", "1::bigint", True),
+            ("0.5::real", "0.5::float8", True),
+            ("1.5::numeric", "1.25::numeric", False),
+            ("'NaN'::float8", "'NaN'::float8", True),
+            ("'2020-01-01'::date", "'2020-01-01'::date", True),
+            ("'2020-01-01 00:00+00'::timestamptz", "'2020-01-01 02:00+02'::timestamptz", True),
+            ("'2020-01-01 00:00:00.000001'::timestamp", "'2020-01-01'::timestamp", False),
+            ("'\\x00'::bytea", "'\\x01'::bytea", False),
+            ("'4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::uuid", "'4AC7A9E9-607C-4C8A-84F3-843F0191E3FD'::uuid", True),
+            ("9007199254740993::bigint", "9007199254740992::bigint", False),
+            ("true", "NULL::boolean", False),
+        ):
+            assert session.query(f"SELECT {same.format(one, other)}").rows == [(expected,)], (one, other)
+
+
 def test_a_merge_by_several_keys_some_of_them_null(engine):
     with engine.session() as session:
         session.execute("CREATE TABLE suite.t (a integer, b text, c text, kept text DEFAULT 'new')")

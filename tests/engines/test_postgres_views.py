@@ -278,6 +278,41 @@ def test_a_pointer_that_others_read_is_not_dropped_under_them(session, is_open):
     assert session.targets([SCHEMA]) == {}
 
 
+def test_a_table_that_is_dropped_and_made_again_is_read_by_those_that_read_it(session):
+    generations(session)
+    session.point({at("left"): data("other")})
+    with transaction(session):
+        session.drop([data("t"), mine("direct"), at("left")])
+        left = {f.relation.name for f in session.find([SCHEMA, "data", "mine"])}
+        assert left == {"t__g1", "other", "p", "q", "by_pointer", "over", "joined", "whole", "kept", "over_kept"}
+        assert session.describe(data("t")) is None
+        assert session.columns(mine("direct")) is None
+        session.create_table(data("t"), "SELECT 3 AS id, 'made' AS name")
+        session.create_view(mine("direct"), "SELECT 'direct' AS name")
+        assert rows(session, mine("kept")) == [("made",)]
+    assert shown(session) == ["made", "made", "direct", "made", "direct", "made", "made"]
+    assert {f.relation.name for f in session.find(["data"])} == {"t", "t__g1", "other"}
+    assert session.targets([SCHEMA]) == {at("p"): data("t"), at("q"): data("t")}
+    before = session.find([SCHEMA, "data", "mine"])
+
+    def work() -> None:
+        with transaction(session):
+            session.drop([data("t"), mine("over"), mine("by_pointer")])
+            session.drop([mine("direct"), at("p")])
+
+    error = failure(work)
+    assert error.kind == "DependentObjectsStillExist"
+    assert "data.t" in error.message
+    assert "aside" not in error.message
+    assert session.find([SCHEMA, "data", "mine"]) == before
+    with transaction(session):  # one after the other, what is read first
+        session.drop([data("t")])
+        session.drop([f.relation for f in session.find(["data"])])
+        session.drop([f.relation for f in session.find(["mine"])])
+        session.drop([at("p"), at("q")])
+    assert session.find([SCHEMA, "data", "mine"]) == []
+
+
 # --- views that are made anew
 
 

@@ -36,31 +36,24 @@ def read(link: Link, query: str, rows: int) -> ArrowStream:
     copied = f"COPY (SELECT {', '.join(values)}, 0 FROM ({inner}) AS q ({', '.join(places)})) TO STDOUT (FORMAT csv)"
     kinds = [arrow_type(oid, modifier) for _, oid, modifier in described]
     schema = pyarrow.schema([(name, kind) for (name, *_), kind in zip(described, kinds, strict=True)])
-    lines = copy_out(link, copied)
+    parts = copy_out(link, copied, rows or ROWS)
 
-    def batches_of_lines() -> Iterator[Any]:
-        waiting: list[bytes] = []
+    def parsed() -> Iterator[Any]:
         try:
-            for line in lines:
-                waiting.append(line)
-                if len(waiting) >= (rows or ROWS):
-                    yield from _parsed(waiting, schema)
-                    waiting = []
-            if waiting:
-                yield from _parsed(waiting, schema)
+            for part in parts:
+                yield from _parsed(part, schema)
         finally:
-            lines.close()
+            parts.close()
 
-    found: ArrowStream = pyarrow.RecordBatchReader.from_batches(schema, batches_of_lines())
+    found: ArrowStream = pyarrow.RecordBatchReader.from_batches(schema, parsed())
     return found
 
 
-def _parsed(lines: Sequence[bytes], schema: Any) -> Iterator[Any]:
-    """The rows of CSV lines, in one batch."""
+def _parsed(data: bytes, schema: Any) -> Iterator[Any]:
+    """The rows of some lines of CSV, in one batch."""
     import pyarrow
     from pyarrow import csv
 
-    data = b"".join(lines)
     names = [f"c{i}" for i in range(len(schema) + 1)]
     plain = [as_csv(field.type) for field in schema]
     try:

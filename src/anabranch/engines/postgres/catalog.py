@@ -16,6 +16,9 @@ from anabranch.ports.grammar import Grammar
 GRAMMAR = Grammar(
     text="TEXT",
     double="DOUBLE PRECISION",
+    # IS NOT DISTINCT FROM is no condition that Postgres can join by: it compares each row with each, and can't FULL
+    # JOIN. JSON arrays of one value can be hashed, and are equal where the values are, two NULLs among them.
+    same="jsonb_build_array({}) = jsonb_build_array({})",
     approximate_distinct="count(DISTINCT {})",
     same="jsonb_build_array({}) = jsonb_build_array({})",  # IS NOT DISTINCT FROM compares all with all
 )

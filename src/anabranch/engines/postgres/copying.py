@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from anabranch.engines.postgres.errors import explain, is_lost, lost
@@ -28,34 +29,36 @@ def copy_in(link: Link, statement: str, data: bytes) -> None:
     link.run(work)
 
 
-def copy_out(link: Link, statement: str) -> Generator[bytes, None, None]:
-    """The rows of a COPY … TO STDOUT, one by one, until they are at their end or closed. Another statement of the
-    session ends them, too; who reads on then gets an error."""
+def copy_out(link: Link, statement: str, rows: int) -> Generator[bytes, None, None]:
+    """What a COPY … TO STDOUT writes, in parts of so many ``rows``, until it is at its end or closed. Another statement
+    of the session ends it, too; who reads on then gets an error."""
     text = link.text(statement)
 
     def work(connection: Connection, stack: contextlib.ExitStack) -> psycopg.Copy:
         return stack.enter_context(connection.cursor().copy(text))
 
     copy, stack = link.opened(work)
-    return _lines(link, copy, stack)
+    return _parts(link, copy, stack, rows)
 
 
-def _lines(link: Link, copy: psycopg.Copy, stack: contextlib.ExitStack) -> Generator[bytes, None, None]:
+def _parts(link: Link, copy: psycopg.Copy, stack: contextlib.ExitStack, rows: int) -> Generator[bytes, None, None]:
     try:
         while True:
             if not link.is_open(stack):
                 raise StatementFailed("the session was used for something else", kind="InvalidCursorState")
             link.running = True
             try:
-                line = copy.read()
+                # Postgres sends row by row
+                lines = [bytes(line) for line in islice(copy, rows)]
             except driver().Error as error:
                 is_gone = is_lost(error, copy.connection)
                 raise (lost if is_gone else explain)(error, link.address) from error
             finally:
                 link.running = False
-            if not line:
+            if lines:
+                yield b"".join(lines)
+            if len(lines) < rows:
                 return
-            yield bytes(line)
     finally:
         if link.is_open(stack):
             link.end_stream()

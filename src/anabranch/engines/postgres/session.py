@@ -33,6 +33,7 @@ class PostgresSession(CommonSession):
     engine_name = "Postgres"
     transacts = True
     grammar = GRAMMAR
+    transacts = True
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -134,7 +135,7 @@ class PostgresSession(CommonSession):
         return catalog.schemas(self._link)
 
     def find(self, schemas: Collection[str]) -> list[Found]:
-        return catalog.find(self._link, schemas)
+        return [f for f in catalog.find(self._link, schemas) if not self._views.is_gone(f.relation)]
 
     def describe(self, relation: Relation) -> Found | None:
         found = catalog.describe(self._link, self._here(relation))
@@ -144,7 +145,8 @@ class PostgresSession(CommonSession):
         return catalog.columns(self._link, self._here(relation))
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
-        return catalog.targets(self._link, schemas)
+        found = catalog.targets(self._link, schemas)
+        return {view: target for view, target in found.items() if not self._views.is_gone(view)}
 
     def held(self, tables: Collection[Relation]) -> dict[Relation, Held]:
         return catalog.held(self._link, tables)
@@ -192,7 +194,13 @@ class PostgresSession(CommonSession):
         return self._done(work)
 
     def create_materialized_view(self, view: Relation, query: str) -> None:
-        self._link.execute(f"CREATE MATERIALIZED VIEW {self.named(view)} AS {query}")
+        statement = f"CREATE MATERIALIZED VIEW {self.named(view)} AS {query}"
+
+        def work() -> None:
+            self._link.execute(statement)
+            self._views.has([self._here(view)])
+
+        self._done(work)
 
     def rename(self, table: Relation, name: str) -> None:
         """What reads the table goes on reading it, until something else has its name: see
@@ -221,16 +229,17 @@ class PostgresSession(CommonSession):
         self._done(work)
 
     def drop(self, relations: Collection[Relation]) -> None:
-        """A table, and a view too, that others read is refused: Postgres has no views that lead nowhere."""
+        """Postgres has no views that lead nowhere: what others read is refused. Within a transaction only at its end,
+        for something else may have got the name by then."""
         if relations:
-            self._views.drop([self._here(r) for r in relations])
+            self._views.drop([self._here(r) for r in relations], may_step_aside=self._link.in_transaction)
 
     def count(self, table: Relation) -> int:
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
 
     def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        """One statement on all versions. Rows whose keys are all there are found by ``=``, which can use an index or a
-        hash; ``IS NOT DISTINCT FROM`` can't, and is kept for those with a NULL. Two rows of one key are refused."""
+        """One statement on all versions. Rows with all keys are found by ``=``, which may use an index; those with a
+        NULL by what equality of keys is elsewhere. Two rows of one key are refused."""
         base, new, names, told = self.named(table), self.named(rows), GRAMMAR.identifier, GRAMMAR.columns
         pairs = [(f"b.{names(k)}", f"n.{names(k)}") for k in keys]
         equal = " AND ".join(f"{b} = {n}" for b, n in pairs)

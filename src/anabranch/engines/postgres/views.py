@@ -6,8 +6,9 @@ readers:
   are. They go on reading the table.
 - When something gets the name, they are made anew over it: a pointer as a pointer, with the columns that are now there;
   any other view, and any materialized view, by its definition. A view that reads several names waits for all of them.
-- A view that is dropped while others read it steps aside under a name of ours, and is dropped when the transaction
-  ends: by then what reads it must read something else. Where it doesn't, nothing of the transaction is kept.
+- What is dropped within a transaction while views read it steps aside under a name of ours, and is dropped when the
+  transaction ends: by then what reads it must read something else. Where it doesn't, nothing of the transaction is
+  kept.
 
 What waits is forgotten when the session ends; it then reads on what it had.
 """
@@ -43,8 +44,8 @@ class Views:
         self._link = link
         self._waiting: dict[Relation, Waiting] = {}
         self._kept: dict[Relation, Waiting] = {}
-        self._aside: dict[Relation, Relation] = {}
-        """Names of views that are to be dropped, and the ones they had."""
+        self._aside: dict[Relation, tuple[Relation, str]] = {}
+        """Names of what is to be dropped, the ones it had, and what it is."""
 
     # -- transactions ----------------------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -56,14 +57,20 @@ class Views:
 
     def finish(self) -> None:
         """Before the transaction is committed. Raises ``StatementFailed`` where a view is read that was dropped."""
-        for aside, name in self._aside.items():
+        order = remaking.reading_order(self._link, [r for r, (_, kind) in self._aside.items() if kind in ("v", "m")])
+        for aside in sorted(self._aside, key=lambda r: (-order.get(r, -1), r)):
+            name, kind = self._aside[aside]
             try:
-                self._link.script([f"DROP VIEW {quoted(aside)}"])
+                self._link.script([f"DROP {KINDS[kind]} {quoted(aside)}"])
             except StatementFailed as failure:
                 told = failure.message.replace(str(aside), str(name)).replace(quoted(aside), str(name))
                 raise StatementFailed(told, kind=failure.kind, hint=failure.hint) from failure
         self._aside.clear()
         self._kept = dict(self._waiting)
+
+    def is_gone(self, relation: Relation) -> bool:
+        """Whether it only waits for the transaction's end to be dropped."""
+        return relation in self._aside
 
     # -- names -----------------------------------------------------------------------------------------------------
     def leaves(self, relation: Relation) -> None:
@@ -152,28 +159,41 @@ class Views:
         self._drop([view for view, target in pointers.items() if target is None], known)
 
     def _drop(self, gone: Collection[Relation], known: Mapping[Relation, Known]) -> None:
-        read = [known[r].oid for r in gone if r in known and known[r].kind == "v" and known[r].is_read]
-        inner = {known[r].oid for r in gone if r in known}
-        readers = remaking.reading(self._link, read) if read else []
-        outer = {oid for v in readers if v.oid not in inner for oid in v.read}
-        plain: list[str] = []
-        for view in sorted(gone):
-            if view in known and known[view].oid in outer:
-                aside = Relation(view.schema, f"{OWN_PREFIX}{SEPARATOR}aside_{digest(view.name.encode())[:12]}")
-                self.leaves(view)
-                self._link.script([f"ALTER VIEW {quoted(view)} RENAME TO {catalog.GRAMMAR.identifier(aside.name)}"])
-                self._aside[aside] = view
-            elif catalog.is_short(view.schema) and catalog.is_short(view.name):
-                plain.append(quoted(view))
+        views = {r for r in gone if r in known and known[r].kind == "v"}
+        read = self._read_from_outside(views) if any(known[r].is_read for r in views) else set()
+        plain = [r for r in gone if r not in read and catalog.is_short(r.schema) and catalog.is_short(r.name)]
         if plain:
-            self._link.script([f"DROP VIEW IF EXISTS {', '.join(plain)}"])
+            self._link.script([f"DROP VIEW IF EXISTS {', '.join(quoted(r) for r in sorted(plain))}"])
+        for view in sorted(read):
+            self._step_aside(view, "v")
 
-    def drop(self, relations: Collection[Relation]) -> None:
-        """Drops those that exist, views before what they read."""
+    def drop(self, relations: Collection[Relation], *, may_step_aside: bool) -> None:
+        """Drops those that exist, views before what they read. ``may_step_aside``: something else may get the name of
+        one that is read, before the transaction ends."""
         kinds = catalog.kinds(self._link, relations)
         self.forget(kinds)
+        read = self._read_from_outside(kinds) if may_step_aside else set()
         order = remaking.reading_order(self._link, [r for r, kind in kinds.items() if kind in ("v", "m")])
         found = sorted(kinds, key=lambda r: (-order.get(r, -1), r))
         for first in range(0, len(found), _AT_ONCE):
-            some = found[first : first + _AT_ONCE]
+            some = [r for r in found[first : first + _AT_ONCE] if r not in read]
             self._link.script([f"DROP {KINDS[kinds[r]]} IF EXISTS {quoted(r)}" for r in some])
+        for relation in sorted(read):
+            self._step_aside(relation, kinds[relation])
+
+    def _read_from_outside(self, relations: Collection[Relation]) -> set[Relation]:
+        """Those that views read which aren't among them."""
+        known = catalog.known(self._link, relations, [])
+        inner = {k.oid for k in known.values()}
+        readers = remaking.reading(self._link, inner) if any(k.is_read for k in known.values()) else []
+        outer = {oid for view in readers if view.oid not in inner for oid in view.read}
+        return {relation for relation, its in known.items() if its.oid in outer}
+
+    def _step_aside(self, relation: Relation, kind: str) -> None:
+        told = digest(f"{relation.name} {len(self._aside)}".encode())[:12]
+        aside = Relation(relation.schema, f"{OWN_PREFIX}{SEPARATOR}aside_{told}")
+        self.leaves(relation)
+        self._link.script(
+            [f"ALTER {KINDS[kind]} {quoted(relation)} RENAME TO {catalog.GRAMMAR.identifier(aside.name)}"]
+        )
+        self._aside[aside] = relation, kind
