@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from anabranch import bootstrap
+from anabranch.bootstrap import engines
 from anabranch.config.settings import Warehouse
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.engines.duckdb_session import DuckDBSession
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.engine import ArrowStream, Engine, Relation, Result
+from anabranch.ports.cloning import PLAIN, Cloning
+from anabranch.ports.engine import ArrowStream, Engine, Relation, Result, quoted
 
 
 class PlainSession(DuckDBSession):
@@ -60,6 +61,18 @@ class PlainSession(DuckDBSession):
             super().drop([relation])
 
 
+class CloningSession(PlainSession):
+    """One that clones a schema of views, which counts as one statement."""
+
+    def clone_schema(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
+        with self.engine.counted():
+            self._cursor.execute(f"CREATE SCHEMA {quoted([clone])}")
+            for view, target in self.targets([source]).items():
+                assert target is not None
+                copy = quoted([clone, view.name])
+                self._cursor.execute(f"CREATE VIEW {copy} AS SELECT * FROM {self.named(target)}")
+
+
 class PlainDuckDB(DuckDBEngine):
     """``statements``: how many were run; ``most``: how many at the same time."""
 
@@ -98,13 +111,20 @@ class PlainDuckDB(DuckDBEngine):
             yield found
 
 
+class CloningDuckDB(PlainDuckDB):
+    """One that clones schemas: for Snowflake."""
+
+    capabilities: Mapping[Capability, Support] = {**PlainDuckDB.capabilities, Capability.CLONE_SCHEMA: Support.FULL}
+    session_type = CloningSession
+
+
 IS_PLAIN = os.environ.get("ANABRANCH_TEST_ENGINE") == "plain"
 """Whether projects get such a warehouse in this run of the tests: ``make test-plain``."""
-_REAL = bootstrap.open_engine
+_REAL = engines.open_engine
 
 
 def open_plain_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]) -> Engine:
     """Stands for :func:`anabranch.bootstrap.open_engine`."""
     if warehouse.engine != "duckdb":
         return _REAL(warehouse, root, on_wait)
-    return PlainDuckDB(root / warehouse.database, patience=warehouse.patience.total_seconds())
+    return PlainDuckDB(root / (warehouse.database or "warehouse.duckdb"), patience=warehouse.patience.total_seconds())

@@ -49,9 +49,12 @@ class Warehouse:
     """Where models are built. ``settings``: the engine's own."""
 
     engine: str = "duckdb"
-    database: str = "warehouse.duckdb"
+    database: str = ""
+    """A path, or an address: as the engine has it. Nothing: where the engine keeps it by itself."""
     schema: str = DEFAULT_SCHEMA
     workers: int | None = None
+    connections: int = 8
+    """So many statements run at the same time at most, where an engine's transactions don't forbid it."""
     patience: timedelta = timedelta(minutes=5)
     settings: Mapping[str, str] = field(default_factory=dict)
     where: Where | None = None
@@ -179,13 +182,14 @@ def _environments(settings: Settings, value: Value) -> Settings:
 
 
 def _warehouse(value: Value) -> Warehouse:
-    found = value.section({"engine", "database", "schema", "workers", "patience", "settings"})
+    found = value.section({"engine", "database", "schema", "workers", "connections", "patience", "settings"})
     default = Warehouse()
     return Warehouse(
         engine=found["engine"].text() if "engine" in found else default.engine,
         database=found["database"].text() if "database" in found else default.database,
         schema=_schema(found["schema"]) if "schema" in found else default.schema,
         workers=found["workers"].integer() if "workers" in found else None,
+        connections=found["connections"].integer() if "connections" in found else default.connections,
         patience=found["patience"].span() if "patience" in found else default.patience,
         settings={k: v.text() for k, _, v in found["settings"].items()} if "settings" in found else {},
         where=value.where,

@@ -1,8 +1,8 @@
 """What a location holds: its generations, which of them is current, and how to get from one to another.
 
-A fingerprint says *what* a table is, a generation *as of when*. Generations are numbered from 0, the first build. Each
-later one was made from its parent by one write; what the write replaced is kept beside the table until retention ends,
-so that the way back is open. Generations form a tree: after a return to an earlier one, the next grows from there.
+A fingerprint says *what* a table is, a generation *as of when*. Generations are numbered, from 0 for the first build.
+Each later one was made from its parent by one write; what the write replaced is kept beside the table until retention
+ends, so that the way back is open. Generations form a tree: after a return to an earlier one, the next grows from it.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class Content:
         number = self.top + 1
         before = replace(self.now, until=made.at)
         return Content(number, number, {**self.generations, self.current: before, number: made}, partial)
+
+    def numbered(self, number: int) -> Content:
+        """A first build, as the generation of that number."""
+        return replace(self, current=number, top=number, generations={number: self.now})
 
     def moved(self, to: int, at: float) -> Content:
         """With another of its generations current. Raises ``KeyError`` where that one isn't kept."""

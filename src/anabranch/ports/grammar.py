@@ -35,7 +35,7 @@ class Grammar:
     nullable: str = "{}"
     """A type that takes NULL, of one that may not: only where types differ by that."""
     same: str = "{} IS NOT DISTINCT FROM {}"
-    """Two values are equal, or both NULL."""
+    """Two values are equal, or both NULL: as a condition by which the engine can join two large tables."""
     distinct: str = "{} IS DISTINCT FROM {}"
     prefix: str = "substring({} FROM 1 FOR {})"
     """The first so many characters of a text."""

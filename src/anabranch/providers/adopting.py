@@ -185,7 +185,7 @@ def take(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
         home, place = relation(each.snapshot.asset), relation(each.snapshot.location)
         if each.back or session.describe(place) is not None:
             continue
-        into = turns.home(session, each.snapshot)
+        into, _ = turns.home(session, each.snapshot)
         if into == place or session.describe(into) is None:
             there = session.describe(home)
             wanted = each.built.columns

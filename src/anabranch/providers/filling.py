@@ -60,6 +60,8 @@ class Filler:
 
     turns: Turns = field(default_factory=InPlace)
     """How its generations take turns."""
+    home: tuple[Relation, int] | None = None
+    """Where a first build makes the table, and as which generation."""
 
     @property
     def place(self) -> Relation:
@@ -68,7 +70,7 @@ class Filler:
     @property
     def table(self) -> Relation:
         """Where a first build makes it."""
-        return self.turns.home(self.session, self.snapshot)
+        return self.home[0] if self.home is not None else self.place
 
     @property
     def _writing(self) -> Writing:
@@ -90,6 +92,7 @@ class Filler:
         for spans in self._groups(begun.pending):
             begun = self._fill(record, begun, spans)
         self.turns.show(self.session, self.place, self.table)
+        self.turns.tidy(self.session, self.place, self.table)
         return begun
 
     def _begin(self, record: Record) -> Content:
@@ -105,8 +108,9 @@ class Filler:
             content = first((), float(work.now), partial=work.partial, pending=work.spans)
         else:
             content = first(work.spans, float(work.now))
+        content = content.numbered(self.home[1] if self.home is not None else 0)
         with transaction(self.session):
-            self.session.drop(self.turns.everything(self.session, [snapshot.location]))
+            self.turns.clear(self.session, self.place, self.table)
             if timed:
                 self._create_empty(self.table)
                 if kept is not None:

@@ -23,6 +23,7 @@ from anabranch.ports.materialization import GROUP, Making, Materializations
 from anabranch.ports.provider import Staged, Work
 from anabranch.providers.expressions import OpenSession
 from anabranch.providers.filling import Filler
+from anabranch.providers.generations import scratch
 from anabranch.providers.python_runs import PythonRun
 from anabranch.providers.standing import read_at, relation
 from anabranch.providers.turns import Turns
@@ -58,10 +59,21 @@ class Maker:
         """What stands there then, its rows where they were counted, and what it holds where that is recorded."""
         place = relation(self.snapshot.location)
         if self.snapshot.kind in INCREMENTAL | HISTORY:
-            content = self.filler().build()
+            content = replace(self.filler(), home=self.turns.home(self.session, self.snapshot)).build()
             return self._look(place), self.session.count(place), content
-        home = self.turns.home(self.session, self.snapshot)
-        rows = self._make_whole(home) if self.session.transacts else self._make_alone(home)
+        home, _ = self.turns.home(self.session, self.snapshot)
+        if self.session.transacts:
+            rows = self._make_whole(home)
+        elif self.snapshot.kind is Kind.VIEW or self.session.columns(home) is None:
+            rows = self._make_alone(home)
+        else:  # what stands there goes on being read until the other is whole
+            spare = scratch(place, 7)
+            rows = self._make_alone(spare)
+            self.turns.show(self.session, place, spare)
+            self.session.drop([home])
+            self.turns.copy(self.session, spare, home)
+            self.turns.show(self.session, place, home)
+            self.session.drop([spare])
         self.turns.show(self.session, place, home)
         return self._look(place), rows, None
 
@@ -80,8 +92,9 @@ class Maker:
                 return self._make(home)
 
     def _make_alone(self, home: Relation) -> int | None:
-        """Where nobody looks yet, without what a build that failed has left."""
-        self.session.drop([home])
+        """Without transactions, where nobody looks yet, or in one step; nothing is left of a build that fails."""
+        if self.snapshot.kind is not Kind.VIEW:
+            self.session.drop([home])
         try:
             return self._make(home)
         except BaseException:

@@ -25,6 +25,8 @@ from anabranch.providers.ledger import Ledger
 from anabranch.providers.making import put_in
 from anabranch.providers.standing import check_free, relation, why_not
 
+FEW = 3
+"""Views that are made one by one as fast as their schema is looked at and cloned."""
 _RECORD = Relation(OWN_PREFIX, "environments")
 
 
@@ -116,11 +118,14 @@ class Showing:
         self.check(session, environment, move)
         pointers, _ = self._pointers(environment, move)
         turns = self._turns(environment, move)
-        session.create_schemas({p.schema for p, target in pointers.items() if target is not None})
+        schemas = {p.schema for p, target in pointers.items() if target is not None}
+        if not session.transacts:
+            self._clone_schemas(session, environment, schemas)
+        session.create_schemas(schemas)
         for each in turns:
             each.leave(session)
         try:
-            self.point(session, pointers)
+            self.point(session, pointers if session.transacts else self._wrong(session, environment, pointers))
             self._come(session, turns)
         except StatementFailed as failure:
             session.rollback()
@@ -143,6 +148,37 @@ class Showing:
             each.come(session)
             if kept.get(each.place):
                 session.grant(each.place, kept[each.place])
+
+    def _clone_schemas(self, session: Session, environment: EnvironmentName, schemas: Collection[str]) -> None:
+        """Begins a new environment's schemas as those of another one, by a statement for each where the engine has one:
+        most of their views stand where they should then. Only schemas that have nothing but pointers are cloned."""
+        able = self._engine.capabilities.get(Capability.CLONE_SCHEMA) is Support.FULL
+        missing = sorted(set(schemas) - set(session.schemas())) if able and self._suffix is Suffix.SCHEMA else []
+        end = f"{SEPARATOR}{environment}"
+        for schema in missing:
+            stem = schema.removesuffix(end)
+            others = [self._trunk, *sorted(set(self.recorded(session)) - {self._trunk, environment})]
+            for other in [stem if o == self._trunk else f"{stem}{SEPARATOR}{o}" for o in others]:
+                there = session.find([other]) if schema.endswith(end) else []
+                targets = session.targets([other]) if len(there) > FEW else {}
+                if targets and all(targets.get(f.relation) is not None for f in there):
+                    session.clone_schema(other, schema)
+                    break
+
+    def _wrong(
+        self, session: Session, environment: EnvironmentName, pointers: Mapping[Relation, Relation | None]
+    ) -> dict[Relation, Relation | None]:
+        """Of ``pointers``, those that aren't as they shall be: what was set before a crash, or came with a schema that
+        was cloned, isn't set again; and what came with it and isn't wanted goes."""
+        there = session.targets({p.schema for p in pointers})
+        wrong = {
+            view: target
+            for view, target in pointers.items()
+            if (view in there if target is None else there.get(view) != target)
+        }
+        if environment != self._trunk and self._suffix is Suffix.SCHEMA and environment not in self.recorded(session):
+            wrong.update({v: None for v, target in there.items() if target is not None and v not in pointers})
+        return wrong
 
     def point(self, session: Session, pointers: Mapping[Relation, Relation | None]) -> None:
         """What is granted on a view stays, also on an engine that forgets it where a view is replaced."""

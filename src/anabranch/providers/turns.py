@@ -34,12 +34,24 @@ from anabranch.sql.writing import MARK, Writing
 class Turns(Protocol):
     """See the module's text."""
 
-    def home(self, session: Session, snapshot: Snapshot) -> Relation:
-        """Where a build makes its table (or view)."""
+    def home(self, session: Session, snapshot: Snapshot) -> tuple[Relation, int]:
+        """Where a build makes its table (or view), and as which generation."""
+        ...
+
+    def clear(self, session: Session, place: Relation, home: Relation) -> None:
+        """Before a table is filled step by step: nothing stands at ``home``."""
         ...
 
     def show(self, session: Session, place: Relation, home: Relation) -> None:
         """The build is whole: ``place`` is what stands at ``home``."""
+        ...
+
+    def tidy(self, session: Session, place: Relation, home: Relation) -> None:
+        """Once it is shown: what an earlier build has left beside it goes."""
+        ...
+
+    def copy(self, session: Session, table: Relation, to: Relation) -> None:
+        """Makes ``to`` what ``table`` is, without a copy of the rows where the engine can."""
         ...
 
     def leave(self, session: Session, place: Relation, home: Relation) -> None:
@@ -95,11 +107,20 @@ def choose(engine: Engine) -> Turns:
 class InPlace:
     """See :class:`Turns`. Everything is done in the session's transaction."""
 
-    def home(self, session: Session, snapshot: Snapshot) -> Relation:
-        return relation(snapshot.location)
+    def home(self, session: Session, snapshot: Snapshot) -> tuple[Relation, int]:
+        return relation(snapshot.location), 0
+
+    def clear(self, session: Session, place: Relation, home: Relation) -> None:
+        session.drop(self.everything(session, [str(place)]))
 
     def show(self, session: Session, place: Relation, home: Relation) -> None:
         return None
+
+    def tidy(self, session: Session, place: Relation, home: Relation) -> None:
+        return None
+
+    def copy(self, session: Session, table: Relation, to: Relation) -> None:
+        session.create_table(to, f"SELECT * FROM {name(session, table)}")
 
     def leave(self, session: Session, place: Relation, home: Relation) -> None:
         session.rename(place, home.name)
@@ -170,14 +191,29 @@ class ByPointer:
         self._clones = capabilities.get(Capability.CLONE_TABLE) is Support.FULL
         self._merges = capabilities.get(Capability.MERGE) is Support.FULL
 
-    def home(self, session: Session, snapshot: Snapshot) -> Relation:
-        if snapshot.kind in INCREMENTAL | HISTORY:
-            return fresh(relation(snapshot.location), 0)
+    def home(self, session: Session, snapshot: Snapshot) -> tuple[Relation, int]:
+        """Of a model that is filled step by step, beside what stands there, which readers see until the end."""
+        place = relation(snapshot.location)
         known = Record(session).read([snapshot.location]).get(snapshot.location)
-        return fresh(relation(snapshot.location), known.current if known is not None else 0)
+        number = known.current if known is not None else 0
+        if known is not None and not known.pending and snapshot.kind in INCREMENTAL | HISTORY:
+            number = known.top + 1
+        return fresh(place, number), number
+
+    def clear(self, session: Session, place: Relation, home: Relation) -> None:
+        session.drop([home])
 
     def show(self, session: Session, place: Relation, home: Relation) -> None:
         session.point({place: home})
+
+    def tidy(self, session: Session, place: Relation, home: Relation) -> None:
+        session.drop([r for r in beside(session, {str(place): ()}) if r != home])
+
+    def copy(self, session: Session, table: Relation, to: Relation) -> None:
+        if self._clones:
+            session.clone(table, to)
+        else:
+            session.create_table(to, f"SELECT * FROM {name(session, table)}")
 
     def leave(self, session: Session, place: Relation, home: Relation) -> None:
         table = session.targets([place.schema]).get(place)

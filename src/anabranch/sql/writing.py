@@ -110,8 +110,9 @@ class Writing:
         ordered = [*keys, *others]
         there = f"SELECT 1 FROM {rows} AS n WHERE {self.matches('b', 'n', keys)}"
         replaced = f"SELECT {self.column_list(ordered)}, true AS {self._mark} FROM {table} AS b WHERE EXISTS ({there})"
-        added = f"SELECT DISTINCT {self.column_list(keys)}{nothing}, false FROM {rows} AS n"
-        added += f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS b WHERE {self.matches('b', 'n', keys)})"
+        new = f"SELECT DISTINCT {self.column_list(keys)} FROM {rows} AS n"
+        new += f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS b WHERE {self.matches('b', 'n', keys)})"
+        added = f"SELECT {self.column_list(keys)}{nothing}, false FROM ({new}) AS added"
         listed = self.column_list(columns)
         return [
             f"CREATE TABLE {rest} AS {replaced} UNION ALL {added}",

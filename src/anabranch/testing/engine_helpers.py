@@ -51,6 +51,8 @@ def everything(session: Session) -> list[object]:
 class EnginePart:
     """What an adapter says of its engine, for the parts that ask for it."""
 
+    title: ClassVar[str] = ""
+    """What the engine is called in a table of engines; nothing: as it calls itself."""
     slow_query: ClassVar[str]
     """A query in the engine's dialect that runs for minutes."""
     broken_query: ClassVar[str] = f"SELECT CAST(name AS INTEGER) AS number FROM ({SMALL}) AS found"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from anabranch.ports.capabilities import Capability
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows
@@ -11,8 +12,13 @@ from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngi
 class SessionSuite(EnginePart):
     # --- the engine itself
 
-    def test_it_says_what_it_is(self, open_engine: OpenEngine) -> None:
+    def test_it_says_what_it_is(self, open_engine: OpenEngine, record_property: Callable[[str, object], None]) -> None:
         engine = open_engine()
+        record_property("title", self.title or engine.name)
+        record_property("capabilities", {c.value: s.value for c, s in engine.capabilities.items()})
+        record_property("longest name", engine.identifiers.longest)
+        record_property("case", engine.identifiers.case.value)
+        record_property("refused characters", engine.identifiers.refused)
         assert engine.name
         assert engine.dialect
         assert engine.place

@@ -18,11 +18,11 @@ from anabranch.app import events
 from anabranch.app.naming import Here, Rules
 from anabranch.app.state import State
 from anabranch.app.workspace import Workspace
+from anabranch.bootstrap.engines import open_engine
 from anabranch.config import git, settings
-from anabranch.config.settings import FOLDER, Settings, Warehouse
+from anabranch.config.settings import FOLDER, Settings
 from anabranch.domain.names import EnvironmentName
 from anabranch.domain.snapshot import PYTHON, Function
-from anabranch.errors import ConfigError
 from anabranch.providers.models import ModelsProvider
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def open_workspace(
         default_schema=found.warehouse.schema,
         suffix=found.suffix,
         workers=found.warehouse.workers,
+        connections=found.warehouse.connections,
         materializations=open_materialization,
     )
     return Workspace(
@@ -140,22 +141,6 @@ def open_store(found: Settings) -> Store:
     from anabranch.stores.sqlite import SqliteStore
 
     return SqliteStore(found.root / found.state)
-
-
-def open_engine(warehouse: Warehouse, root: Path, on_wait: Callable[[str], None]) -> Engine:
-    """By name: one of ours, or a third party's."""
-    if warehouse.engine == "duckdb":
-        from anabranch.engines.duckdb import DuckDBEngine
-
-        path = root / Path(warehouse.database).expanduser()
-        patience = warehouse.patience.total_seconds()
-        return DuckDBEngine(path, settings=warehouse.settings, patience=patience, on_wait=on_wait)
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="anabranch.engines", name=warehouse.engine):
-        make: Callable[[Warehouse, Path], Engine] = entry.load()
-        return make(warehouse, root)
-    raise ConfigError(f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint="known here: duckdb")
 
 
 @cache

@@ -1,0 +1,61 @@
+"""From the warehouse's settings to its engine. Drivers are imported when an engine is opened, and no earlier.
+
+Engines of third parties are found by entry points (group ``anabranch.engines``): a callable that takes the warehouse's
+settings and the project's folder and returns an :class:`anabranch.ports.engine.Engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anabranch.config.settings import Warehouse
+from anabranch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from anabranch.ports.engine import Engine
+
+OnWait = Callable[[str], None]
+"""Told, once, who holds a warehouse that has to be waited for."""
+Open = Callable[[Warehouse, Path, OnWait], "Engine"]
+
+
+def _duckdb(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.duckdb import DuckDBEngine
+
+    path = root / Path(warehouse.database or "warehouse.duckdb").expanduser()
+    patience = warehouse.patience.total_seconds()
+    return DuckDBEngine(path, settings=warehouse.settings, patience=patience, on_wait=on_wait)
+
+
+ENGINES: Mapping[str, Open] = {"duckdb": _duckdb}
+
+
+def open_engine(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    """By name: one of ours, or a third party's.
+
+    Raises:
+        ConfigError: there is no engine of that name, or its settings don't say where the warehouse is.
+    """
+    if warehouse.engine in ENGINES:
+        return ENGINES[warehouse.engine](warehouse, root, on_wait)
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="anabranch.engines", name=warehouse.engine):
+        make: Callable[[Warehouse, Path], Engine] = entry.load()
+        return make(warehouse, root)
+    raise ConfigError(
+        f"there is no engine {warehouse.engine!r}", where=warehouse.where, hint=f"known here: {', '.join(ENGINES)}"
+    )
+
+
+def _said(warehouse: Warehouse, example: str) -> str:
+    """Where the warehouse is. Raises ``ConfigError`` where nobody said it."""
+    if not warehouse.database:
+        raise ConfigError(
+            f"{warehouse.engine} needs to know where the warehouse is",
+            where=warehouse.where,
+            hint=f"under warehouse: database: {example}",
+        )
+    return warehouse.database
