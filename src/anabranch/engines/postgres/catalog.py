@@ -20,7 +20,6 @@ GRAMMAR = Grammar(
     # JOIN. JSON arrays of one value can be hashed, and are equal where the values are, two NULLs among them.
     same="jsonb_build_array({}) = jsonb_build_array({})",
     approximate_distinct="count(DISTINCT {})",
-    same="jsonb_build_array({}) = jsonb_build_array({})",  # IS NOT DISTINCT FROM compares all with all
 )
 ALIAS = "anabranch"
 """What a pointer calls its target: ``SELECT * FROM data.t AS anabranch``. Postgres keeps the columns that ``*`` stood

@@ -31,7 +31,6 @@ class PostgresSession(CommonSession):
     """See :class:`anabranch.ports.engine.Session`."""
 
     engine_name = "Postgres"
-    transacts = True
     grammar = GRAMMAR
     transacts = True
 
