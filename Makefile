@@ -1,7 +1,7 @@
 # Everything starts from git, make and Python 3.11, 3.12 or 3.13: each target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock upgrade test-lowest test-duckdb2 wheel clean venv venv-lowest venv-duckdb2
+.PHONY: help demo test lint format bench lock upgrade test-plain test-lowest test-duckdb2 wheel clean venv venv-lowest venv-duckdb2
 MAKEFLAGS += --no-print-directory
 
 # What the two further environments leave out: it doesn't change with a dependency's version, and takes long.
@@ -35,6 +35,10 @@ bench: venv ## how long things take
 # Without tests/sql, which holds our reading of SQL against the parse tree of DuckDB 1.5 as that version prints it.
 test-duckdb2: venv-duckdb2 ## the tests with DuckDB 2
 	@.venv-duckdb2/bin/python -m pytest $(LESS) --ignore=tests/sql $(ARGS)
+
+# Where every statement commits by itself: DuckDB, with its transactions taken away.
+test-plain: venv ## the tests of commands, and of crashes, on a warehouse without transactions
+	@ANABRANCH_TEST_ENGINE=plain .venv/bin/python -m pytest tests/app tests/cli tests/crash tests/integration/test_random_edits.py $(ARGS)
 
 test-lowest: AND = and not duckdb2
 test-lowest: venv-lowest ## the tests with the oldest versions that pyproject.toml allows

@@ -9,7 +9,8 @@ import pytest
 from tests.support import local_bigquery
 
 from anabranch.engines.bigquery import BigQueryEngine
-from anabranch.testing.engine_helpers import OpenEngine
+from anabranch.ports.capabilities import Capability
+from anabranch.testing.engine_helpers import OpenEngine, Seen
 from anabranch.testing.engine_suite import EngineSuite
 
 pytestmark = pytest.mark.bigquery
@@ -34,6 +35,16 @@ def open_bigquery(address) -> Open:
 
 
 class TestBigQuery(EngineSuite):
+    title = "BigQuery"
+    seen: ClassVar[Mapping[Capability, Seen]] = {
+        Capability.CONCURRENT_STATEMENTS: Seen.EMULATED,
+        Capability.CLONE_TABLE: Seen.EMULATED,  # their options and depth: SQL checked only
+        Capability.TIME_TRAVEL: Seen.EMULATED,
+        Capability.MATERIALIZED_VIEWS: Seen.EMULATED,
+        Capability.MERGE: Seen.EMULATED,
+        Capability.GRANTS: Seen.GOLDEN,
+        Capability.EXACT_HASH: Seen.EMULATED,
+    }
     slow_query = (
         "SELECT a, FARM_FINGERPRINT(CAST(a + b AS STRING)) AS b FROM UNNEST(GENERATE_ARRAY(1, 1000000)) AS a"
         " CROSS JOIN UNNEST(GENERATE_ARRAY(1, 1000000)) AS b"

@@ -104,6 +104,8 @@ class ClickHouseSuite(EngineSuite):
 
 
 class TestEmbedded(ClickHouseSuite):
+    title = "ClickHouse, embedded"
+
     @pytest.fixture
     def open_engine(self, tmp_path) -> OpenEngine:
         return lambda: embedded(tmp_path / "warehouse", patience=5)

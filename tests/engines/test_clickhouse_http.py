@@ -38,6 +38,7 @@ def url(running):
 
 
 class TestServer(ClickHouseSuite):
+    title = "ClickHouse, by HTTP"
     pointers = 200
     pointer_seconds = 0.2  # a request each, to a server in Python
 

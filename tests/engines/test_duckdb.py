@@ -17,6 +17,7 @@ SLOW = "SELECT a.range AS a, hash(a.range + b.range) AS b FROM range(1000000) AS
 
 
 class TestDuckDB(EngineSuite):
+    title = "DuckDB"
     arrow_types: ClassVar[Mapping[str, str]] = {
         **EngineSuite.arrow_types,
         "UBIGINT": "CAST(18446744073709551615 AS UBIGINT)",

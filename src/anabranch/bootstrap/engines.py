@@ -52,7 +52,28 @@ def _postgres(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
     )
 
 
-ENGINES: Mapping[str, Open] = {"duckdb": _duckdb, "clickhouse": _clickhouse, "postgres": _postgres}
+def _bigquery(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.bigquery import BigQueryEngine
+
+    said = dict(warehouse.settings)
+    location, key, endpoint = said.pop("location", "US"), said.pop("credentials", None), said.pop("endpoint", None)
+    return BigQueryEngine(
+        _said(warehouse, "my-project"),
+        location=location,
+        settings=said,
+        credentials=root / Path(key).expanduser() if key else None,
+        endpoint=endpoint,
+        connections=warehouse.connections,
+        patience=warehouse.patience.total_seconds(),
+    )
+
+
+ENGINES: Mapping[str, Open] = {
+    "duckdb": _duckdb,
+    "clickhouse": _clickhouse,
+    "postgres": _postgres,
+    "bigquery": _bigquery,
+}
 
 
 def open_engine(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import ClassVar
 
 from anabranch.errors import StatementFailed
@@ -48,9 +49,20 @@ def everything(session: Session) -> list[object]:
     return [*schemas, *session.find(schemas)]
 
 
+class Seen(StrEnum):
+    """How an engine's own tests have seen what it claims."""
+
+    REAL = "run for real"
+    EMULATED = "run on an emulator"
+    GOLDEN = "SQL checked only"
+    NOT = "not run"
+
+
 class EnginePart:
     """What an adapter says of its engine, for the parts that ask for it."""
 
+    seen: ClassVar[Mapping[Capability, Seen]] = {}
+    """How, where not for real. Tests of what is ``GOLDEN`` or ``NOT`` are skipped: the adapter has others for it."""
     title: ClassVar[str] = ""
     """What the engine is called in a table of engines; nothing: as it calls itself."""
     slow_query: ClassVar[str]
