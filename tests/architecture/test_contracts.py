@@ -25,6 +25,7 @@ LINT = "import sys; from importlinter.cli import lint_imports_command as main; s
 WRONG = {
     "pure": [("domain", "sqlite3"), ("domain", "time"), ("errors", "yaml")],
     "sqlglot": [("engines", "sqlglot"), ("loaders", "sqlglot.optimizer"), ("app", "sqlglot")],
+    "google": [("stores", "google.cloud"), ("app", "google.auth")],
     "jinja": [("loaders", "jinja2"), ("app", "jinja2.sandbox"), ("config", "jinja2")],
     "duckdb": [("stores", "duckdb"), ("app", "duckdb"), ("cli", "duckdb")],
     "sqlite": [("engines", "sqlite3"), ("loaders", "sqlite3"), ("app", "sqlite3")],

@@ -4,6 +4,7 @@ at all; where their types aren't the table's, by way of a spare table, from whic
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ _ALIASES = {
     "FLOAT": "FLOAT64",
     "BOOLEAN": "BOOL",
 }
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PARSED = {"JSON": "PARSE_JSON({})", "GEOGRAPHY": "ST_GEOGFROM({})"}
 """Types that a text isn't cast to."""
 
@@ -81,7 +83,7 @@ class Loading:
             fields = _fields(columns)
             if not files:
                 self._jobs.run(f"CREATE TABLE {_name(table)} ({_declared(columns)})", self._labels)
-            elif len(files) == 1 and files[0].types == [type_ for _, _, type_ in fields]:
+            elif len(files) == 1 and files[0].names == list(columns) and files[0].types == [t for _, _, t in fields]:
                 schema = [(name, kind) for name, kind, _ in fields]
                 self._send(files[0].path, table, {"write_disposition": "WRITE_EMPTY"}, schema)
             else:
@@ -141,24 +143,31 @@ class _File:
     """Rows of one schema."""
 
     path: Path
+    names: list[str]
     types: list[Any]
     writer: Any
 
 
 def _written(folder: Path, columns: Mapping[str, str], parts: Iterable[ArrowStream]) -> tuple[list[_File], int]:
-    """The rows as files, one for each schema that they come in."""
+    """The rows as files, one for each schema that they come in. A load may change names that aren't plain."""
+    from pyarrow import ArrowException
     from pyarrow.parquet import ParquetWriter
 
+    is_plain = all(_PLAIN.match(name) for name in columns)
+    names = list(columns) if is_plain else [f"c{number}" for number in range(len(columns))]
     files: dict[Any, _File] = {}
     rows = 0
     try:
         for batch in batches(parts):
-            table = _chosen(batch, columns)
-            if table.schema not in files:
-                path = folder / f"{len(files)}.parquet"
-                writer = ParquetWriter(path, table.schema, coerce_timestamps="us", allow_truncated_timestamps=True)
-                files[table.schema] = _File(path, list(table.schema.types), writer)
-            files[table.schema].writer.write_table(table)
+            try:
+                table = _chosen(batch, columns, names)
+                if table.schema not in files:
+                    path = folder / f"{len(files)}.parquet"
+                    writer = ParquetWriter(path, table.schema, coerce_timestamps="us", allow_truncated_timestamps=True)
+                    files[table.schema] = _File(path, names, list(table.schema.types), writer)
+                files[table.schema].writer.write_table(table)
+            except ArrowException as error:
+                raise failed(type(error).__name__, f"rows can't be written as Parquet: {error}") from error
             rows += batch.num_rows
     finally:
         for file in files.values():
@@ -166,7 +175,7 @@ def _written(folder: Path, columns: Mapping[str, str], parts: Iterable[ArrowStre
     return list(files.values()), rows
 
 
-def _chosen(batch: Any, columns: Mapping[str, str]) -> Any:
+def _chosen(batch: Any, columns: Mapping[str, str], names: list[str]) -> Any:
     """The columns that are wanted, found without regard to case, of types that Parquet and BigQuery both have."""
     import pyarrow
 
@@ -177,7 +186,7 @@ def _chosen(batch: Any, columns: Mapping[str, str]) -> Any:
             raise failed("invalid", f"the rows have no column {name}")
         column = batch.column(there[name.lower()])
         chosen.append(column.cast(_plain(column.type)))
-    return pyarrow.table(chosen, names=list(columns))
+    return pyarrow.table(chosen, names=names)
 
 
 def _plain(type_: Any) -> Any:
@@ -199,6 +208,8 @@ def _plain(type_: Any) -> Any:
         return pa.float64()
     if types.is_timestamp(type_):
         return pa.timestamp("us", "UTC" if type_.tz else None)
+    if types.is_time(type_):
+        return pa.time64("us")
     return pa.date32() if types.is_date(type_) else type_
 
 
@@ -233,11 +244,11 @@ def _selected(columns: Mapping[str, str], file: _File) -> str:
     from pyarrow import types
 
     told = []
-    for (name, kind), type_ in zip(columns.items(), file.types, strict=True):
-        column = GRAMMAR.identifier(name)
+    for (name, kind), there, type_ in zip(columns.items(), file.names, file.types, strict=True):
+        column = GRAMMAR.identifier(there)
         parsed = _PARSED.get(_spelled(kind)) if types.is_string(type_) else None
         value = parsed.format(column) if parsed else f"CAST({column} AS {unparametrized(kind)})"
-        told.append(f"{value} AS {column}")
+        told.append(f"{value} AS {GRAMMAR.identifier(name)}")
     return ", ".join(told)
 
 
