@@ -43,6 +43,7 @@ class Grammar:
     materialized: str = "AS MATERIALIZED"
     """After the name of a WITH whose rows are computed once."""
     except_all: str = "EXCEPT ALL"
+    """Empty where there is none that counts equal rows."""
     boolean_texts: bool = True
     """A boolean cast to a text is ``true`` or ``false``."""
 
@@ -71,8 +72,11 @@ class Grammar:
 
     def literal(self, text: str) -> str:
         """A text."""
-        told = text.replace("\\", "\\\\") if self.escapes else text
-        return "'" + told.replace("'", "\\'" if self.escapes else "''") + "'"
+        if not self.escapes:
+            return "'" + text.replace("'", "''") + "'"
+        for character, told in (("\\", "\\\\"), ("'", "\\'"), ("\n", "\\n"), ("\r", "\\r")):  # not all take line ends
+            text = text.replace(character, told)
+        return f"'{text}'"
 
     def time(self, at: datetime) -> str:
         """A date with a time, without a time zone, in whole seconds."""
