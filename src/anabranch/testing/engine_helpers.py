@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import ClassVar
 
 from anabranch.errors import StatementFailed
@@ -48,8 +49,30 @@ def everything(session: Session) -> list[object]:
     return [*schemas, *session.find(schemas)]
 
 
+class Seen(StrEnum):
+    """How an engine's own tests have seen what it claims."""
+
+    REAL = "run for real"
+    EMULATED = "run on an emulator"
+    GOLDEN = "SQL checked only"
+    NOT = "not run"
+
+
+class Matter(StrEnum):
+    """What is seen besides capabilities."""
+
+    STOPPING = "stopping"
+    """A statement that runs is stopped."""
+    VERSIONS = "versions"
+    SIZES = "sizes"
+    TAGS = "tags"
+
+
 class EnginePart:
     """What an adapter says of its engine, for the parts that ask for it."""
+
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {}
+    """How, where not for real. Tests of what is ``GOLDEN`` or ``NOT`` are skipped: the adapter has others for it."""
 
     slow_query: ClassVar[str]
     """A query in the engine's dialect that runs for minutes."""
@@ -88,6 +111,14 @@ class EnginePart:
     def odd_schema(self, engine: Engine) -> str:
         """The oddest that it takes."""
         return next(n for n in ('quo"te d', "with space", "with_more") if engine.identifiers.takes_schema(n))
+
+    def look(self, *what: Capability | Matter) -> None:
+        """Skips a test of what can't be seen here."""
+        import pytest  # who runs a suite has it; pytest 9.0.0 doesn't take unittest's way to skip
+
+        for each in what:
+            if self.seen.get(each, Seen.REAL) in (Seen.GOLDEN, Seen.NOT):
+                pytest.skip(f"{each}: {self.seen[each]}")
 
     def claims(self, engine: Engine, capability: Capability) -> bool:
         return engine.capabilities.get(capability) is Support.FULL
