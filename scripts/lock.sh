@@ -32,3 +32,4 @@ lock dev pyproject.toml --all-extras --group test --group lint \
 lock lowest pyproject.toml --all-extras --group test --resolution lowest-direct \
     --constraint requirements/build.txt "$@"
 lock duckdb2 requirements/duckdb2.in "$@"
+lock fakesnow requirements/fakesnow.in "$@"
