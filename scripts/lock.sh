@@ -33,3 +33,4 @@ lock lowest pyproject.toml --all-extras --group test --resolution lowest-direct 
     --constraint requirements/build.txt "$@"
 lock duckdb2 requirements/duckdb2.in "$@"
 python=3.13 lock local-bigquery requirements/local-bigquery.in --override requirements/local-bigquery-overrides.in "$@"
+lock fakesnow requirements/fakesnow.in "$@"

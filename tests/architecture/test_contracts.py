@@ -30,6 +30,7 @@ WRONG = {
     "duckdb": [("stores", "duckdb"), ("app", "duckdb"), ("cli", "duckdb")],
     "sqlite": [("engines", "sqlite3"), ("loaders", "sqlite3"), ("app", "sqlite3")],
     "psycopg": [("providers", "psycopg"), ("app", "psycopg"), ("engines", "psycopg")],
+    "snowflake": [("providers", "snowflake.connector"), ("app", "snowflake.connector.errors")],
     "terminal": [("app", "rich"), ("bootstrap", "click"), ("config", "click")],
 }
 

@@ -16,7 +16,7 @@ from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Capability
 from anabranch.ports.cloning import Cloning
 from anabranch.ports.engine import Engine, Grant, Relation
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, OpenEngine, Seen, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, Matter, OpenEngine, Seen, at, failure, rows, text
 from anabranch.testing.engine_suite import EngineSuite
 
 pytestmark = pytest.mark.bigquery
@@ -42,7 +42,7 @@ def open_bigquery(address) -> Open:
 
 class TestBigQuery(EngineSuite):
     title = "BigQuery"
-    seen: ClassVar[Mapping[Capability, Seen]] = {
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {
         Capability.CONCURRENT_STATEMENTS: Seen.EMULATED,
         Capability.CLONE_TABLE: Seen.EMULATED,  # their options and depth: SQL checked only
         Capability.TIME_TRAVEL: Seen.EMULATED,

@@ -68,11 +68,23 @@ def _bigquery(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
     )
 
 
+def _snowflake(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.snowflake import SnowflakeEngine
+
+    return SnowflakeEngine(
+        _said(warehouse, "snowflake://user@account/database?warehouse=WH&role=ROLE"),
+        settings=warehouse.settings,
+        connections=warehouse.connections,
+        patience=warehouse.patience.total_seconds(),
+    )
+
+
 ENGINES: Mapping[str, Open] = {
     "duckdb": _duckdb,
     "clickhouse": _clickhouse,
     "postgres": _postgres,
     "bigquery": _bigquery,
+    "snowflake": _snowflake,
 }
 
 

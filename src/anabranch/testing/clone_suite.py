@@ -13,7 +13,7 @@ from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Engine, Relation, Session
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, Matter, OpenEngine, at, failure, rows, text
 
 
 class CloneSuite(EnginePart):
@@ -35,6 +35,7 @@ class CloneSuite(EnginePart):
     # --- clones
 
     def test_a_clone_has_its_own_history(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.CLONE_TABLE)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA, "other"])
@@ -59,6 +60,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_a_clone_takes_nobodys_place_unless_it_is_told_to(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.CLONE_TABLE)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -76,6 +78,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_a_clone_of_what_was(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.TIME_TRAVEL)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -95,6 +98,7 @@ class CloneSuite(EnginePart):
 
     def test_what_a_clone_cannot_be_is_refused(self, open_engine: OpenEngine) -> None:
         """What one engine has and another hasn't is never passed over: it is done, or refused."""
+        self.look(Capability.CLONE_TABLE)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -116,6 +120,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_a_schema_is_cloned_whole(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.CLONE_SCHEMA)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -134,6 +139,7 @@ class CloneSuite(EnginePart):
     # --- swaps and merges
 
     def test_two_tables_are_swapped(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.SWAP_TABLES)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -150,6 +156,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_rows_are_merged_by_key(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.MERGE)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -170,6 +177,7 @@ class CloneSuite(EnginePart):
     # --- what the engine's metadata says
 
     def test_the_version_of_a_table_tells_whether_it_changed(self, open_engine: OpenEngine) -> None:
+        self.look(Matter.VERSIONS)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -189,6 +197,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_bytes_of_tables(self, open_engine: OpenEngine) -> None:
+        self.look(Matter.SIZES)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -218,6 +227,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_a_materialized_view_keeps_rows(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.MATERIALIZED_VIEWS)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -233,6 +243,7 @@ class CloneSuite(EnginePart):
         engine.close()
 
     def test_statements_say_what_they_are_about(self, open_engine: OpenEngine) -> None:
+        self.look(Matter.TAGS)
         engine = open_engine()
         with engine.session() as session:
             session.tag({"environment": "feature", "asset": 'it\'s "odd"; \\ --', "plan": "0123"})

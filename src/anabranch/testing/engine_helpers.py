@@ -58,10 +58,20 @@ class Seen(StrEnum):
     NOT = "not run"
 
 
+class Matter(StrEnum):
+    """What is seen besides capabilities."""
+
+    STOPPING = "stopping"
+    """A statement that runs is stopped."""
+    VERSIONS = "versions"
+    SIZES = "sizes"
+    TAGS = "tags"
+
+
 class EnginePart:
     """What an adapter says of its engine, for the parts that ask for it."""
 
-    seen: ClassVar[Mapping[Capability, Seen]] = {}
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {}
     """How, where not for real. Tests of what is ``GOLDEN`` or ``NOT`` are skipped: the adapter has others for it."""
     title: ClassVar[str] = ""
     """What the engine is called in a table of engines; nothing: as it calls itself."""
@@ -108,6 +118,14 @@ class EnginePart:
     def odd_schema(self, engine: Engine) -> str:
         """The oddest that it takes."""
         return next(n for n in ('quo"te d', "with space", "with_more") if engine.identifiers.takes_schema(n))
+
+    def look(self, *what: Capability | Matter) -> None:
+        """Skips a test of what can't be seen here."""
+        import pytest  # who runs a suite has it; pytest 9.0.0 doesn't take unittest's way to skip
+
+        for each in what:
+            if self.seen.get(each, Seen.REAL) in (Seen.GOLDEN, Seen.NOT):
+                pytest.skip(f"{each}: {self.seen[each]}")
 
     def claims(self, engine: Engine, capability: Capability) -> bool:
         return engine.capabilities.get(capability) is Support.FULL

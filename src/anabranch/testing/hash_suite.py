@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from anabranch.ports.capabilities import Capability
 from anabranch.ports.engine import Session
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure
 
@@ -45,6 +46,7 @@ class HashSuite(EnginePart):
         return session.content_hash(at("hashed"), columns)
 
     def test_equal_content_has_equal_hashes(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.EXACT_HASH)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -55,6 +57,7 @@ class HashSuite(EnginePart):
         engine.close()
 
     def test_different_content_has_different_hashes(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.EXACT_HASH)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -64,6 +67,7 @@ class HashSuite(EnginePart):
         engine.close()
 
     def test_a_hash_counts_rows_and_not_their_order(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.EXACT_HASH)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -80,6 +84,7 @@ class HashSuite(EnginePart):
         engine.close()
 
     def test_a_hash_is_of_the_columns_asked_for(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.EXACT_HASH)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
@@ -99,6 +104,7 @@ class HashSuite(EnginePart):
         engine.close()
 
     def test_a_hash_of_a_view_is_that_of_its_rows(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.EXACT_HASH)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])

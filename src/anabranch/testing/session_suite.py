@@ -137,7 +137,7 @@ class SessionSuite(EnginePart):
         engine = open_engine()
         with engine.session() as session:
             error = failure(lambda: session.query("SELECT * FROM nothing_of_that_name"))
-            assert "nothing_of_that_name" in error.message
+            assert "nothing_of_that_name" in error.message.lower()
             assert error.kind, "the engine's own name for what went wrong"
             assert error.kind != failure(lambda: session.execute("SELEC 1")).kind
             failure(lambda: session.query(self.broken_query))

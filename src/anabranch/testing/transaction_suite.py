@@ -10,7 +10,18 @@ from pathlib import Path
 from anabranch.errors import WarehouseError
 from anabranch.ports.capabilities import Capability
 from anabranch.ports.engine import transaction
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, everything, failure, rows, text
+from anabranch.testing.engine_helpers import (
+    SCHEMA,
+    SMALL,
+    EnginePart,
+    Matter,
+    OpenEngine,
+    at,
+    everything,
+    failure,
+    rows,
+    text,
+)
 from anabranch.testing.store_suite import in_threads
 
 PATIENCE = 60.0
@@ -21,6 +32,7 @@ class TransactionSuite(EnginePart):
     # --- transactions
 
     def test_what_is_rolled_back_never_was(self, open_engine: OpenEngine, tmp_path: Path) -> None:
+        self.look(Capability.TRANSACTIONAL_DDL)
         engine = open_engine()
         if not self.claims(engine, Capability.TRANSACTIONAL_DDL):
             return
@@ -49,6 +61,7 @@ class TransactionSuite(EnginePart):
         engine.close()
 
     def test_a_transaction_shows_all_or_nothing_to_others(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.TRANSACTIONAL_DDL)
         engine = open_engine()
         if not self.claims(engine, Capability.TRANSACTIONAL_DDL):
             return
@@ -82,6 +95,7 @@ class TransactionSuite(EnginePart):
         engine.close()
 
     def test_an_error_in_a_transaction_takes_all_of_it_back(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.TRANSACTIONAL_DDL)
         engine = open_engine()
         if not self.claims(engine, Capability.TRANSACTIONAL_DDL):
             return
@@ -101,6 +115,7 @@ class TransactionSuite(EnginePart):
         engine.close()
 
     def test_a_session_that_ends_rolls_back(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.TRANSACTIONAL_DDL)
         engine = open_engine()
         if not self.claims(engine, Capability.TRANSACTIONAL_DDL):
             return
@@ -126,6 +141,7 @@ class TransactionSuite(EnginePart):
     # --- threads
 
     def test_builds_from_many_threads(self, open_engine: OpenEngine) -> None:
+        self.look(Capability.CONCURRENT_STATEMENTS)
         engine = open_engine()
         if not self.claims(engine, Capability.CONCURRENT_STATEMENTS):
             return
@@ -209,6 +225,7 @@ class TransactionSuite(EnginePart):
         engine.close()
 
     def test_a_statement_that_runs_can_be_stopped(self, open_engine: OpenEngine) -> None:
+        self.look(Matter.STOPPING)
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
