@@ -251,7 +251,7 @@ def test_an_unknown_key_of_no_likeness(applied, refused):
     assert refused() == snapshot("""\
 ✗ anabranch.yaml:2:29  warehouse.colour is not a setting
     2 │ warehouse: {engine: duckdb, colour: red}
-      │                             ~ known here: database, engine, patience, schema, settings, workers
+      │                             ~ known here: connections, database, engine, patience, schema, settings, workers
 Nothing was changed.
 """)
 
@@ -261,7 +261,7 @@ def test_an_unknown_engine(applied, refused):
     assert refused() == snapshot("""\
 ✗ anabranch.yaml:3:3  there is no engine 'duckbd'
     3 │   engine: duckbd
-      │   ~ known here: duckdb
+      │   ~ known here: duckdb, clickhouse, postgres, bigquery, snowflake
 Nothing was changed.
 """)
 

@@ -57,7 +57,6 @@ def test_defaults_are_as_documented() -> None:
         "environments.trunk": plain.trunk,
         "environments.suffix": plain.suffix.value,
         "warehouse.engine": warehouse.engine,
-        "warehouse.database": warehouse.database,
         "warehouse.schema": warehouse.schema,
     }
     documented = _documented()
@@ -65,6 +64,8 @@ def test_defaults_are_as_documented() -> None:
     spans = {"retention": plain.retention, "warehouse.patience": warehouse.patience}
     assert {name: span(codes(documented[name])[0]) for name in spans} == spans
     assert plain.ttl is None
+    assert warehouse.database == "", "each engine has a default of its own, or none"
+    assert codes(documented["warehouse.database"]) == ["warehouse.duckdb"]
     assert documented["environments.ttl"] == "none"
 
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
+from typing import IO
 
 TIME_LIMIT = 900
 """Seconds that a server lives at most."""
@@ -41,6 +42,13 @@ SETTINGS = {"user": "anybody", "password": "any", "account": "emulated", "host":
 
 class Missing(Exception):
     """Why there is no emulator, and how to get it."""
+
+
+def readable(file: IO[str], seconds: float) -> bool:
+    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
+    waiting = select.poll()
+    waiting.register(file, select.POLLIN | select.POLLHUP)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def environment() -> Path:
@@ -98,7 +106,7 @@ def server() -> Iterator[dict[str, object]]:
     assert process.stdin
     assert process.stdout
     try:
-        ready, _, _ = select.select([process.stdout], [], [], START_LIMIT)
+        ready = readable(process.stdout, START_LIMIT)
         answer = json.loads(process.stdout.readline() or "{}") if ready else {}
         assert answer.get("port"), f"no server: {(folder / 'log').read_text()[-2000:]}"
         yield {**SETTINGS, "port": answer["port"]}

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 TIME_LIMIT = 1800
 """Seconds that a server lives at most."""
@@ -48,6 +49,13 @@ for name in ("ducklake", "icu", "spatial"):
 
 class Missing(Exception):
     """Says what the server needs and where to get it."""
+
+
+def readable(file: IO[str], seconds: float) -> bool:
+    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
+    waiting = select.poll()
+    waiting.register(file, select.POLLIN | select.POLLHUP)
+    return bool(waiting.poll(seconds * 1000))
 
 
 @cache
@@ -118,7 +126,7 @@ def server() -> Iterator[str]:
     assert keeper.stdin
     assert keeper.stdout
     try:
-        ready, _, _ = select.select([keeper.stdout], [], [], START_LIMIT)
+        ready = readable(keeper.stdout, START_LIMIT)
         answer = json.loads(keeper.stdout.readline() or "{}") if ready else {}
         assert "address" in answer, f"no server: {answer or 'it says nothing'}"
         yield answer["address"]
@@ -147,7 +155,7 @@ def keep(folder: Path, installed: Path) -> None:
             assert time.monotonic() < deadline, "it took too long to start"
             time.sleep(0.1)
         print(json.dumps({"address": address}), flush=True)
-        select.select([sys.stdin], [], [], TIME_LIMIT)
+        readable(sys.stdin, TIME_LIMIT)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # at once: nothing is to be kept

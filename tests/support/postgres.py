@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 TIME_LIMIT = 1800
 """Seconds that a server lives at most."""
@@ -40,6 +41,13 @@ SETTINGS = {
     "autovacuum": "off",  # it would write by itself: see the tests of revisions
     "log_min_messages": "fatal",
 }
+
+
+def readable(file: IO[str], seconds: float) -> bool:
+    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
+    waiting = select.poll()
+    waiting.register(file, select.POLLIN | select.POLLHUP)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def installed() -> Path | None:
@@ -69,7 +77,7 @@ def server() -> Iterator[str]:
     assert keeper.stdin
     assert keeper.stdout
     try:
-        ready, _, _ = select.select([keeper.stdout], [], [], START_LIMIT)
+        ready = readable(keeper.stdout, START_LIMIT)
         answer = json.loads(keeper.stdout.readline() or "{}") if ready else {}
         assert answer.get("ready"), f"no server: {answer or 'it says nothing'}"
         yield f"postgresql://postgres@/postgres?host={folder}"
@@ -102,7 +110,7 @@ def keep(folder: Path, install: Path) -> None:
             assert time.monotonic() < deadline, "it took too long to start"
             time.sleep(0.02)
         print(json.dumps({"ready": True}), flush=True)
-        select.select([sys.stdin], [], [], TIME_LIMIT)
+        readable(sys.stdin, TIME_LIMIT)
     finally:
         postgres.send_signal(signal.SIGQUIT)  # at once: nothing is to be kept
         try:

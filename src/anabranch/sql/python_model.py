@@ -20,6 +20,7 @@ from anabranch.sql.macros.text import Mapped, Piece
 from anabranch.sql.parsed import ParsedModel, Read
 from anabranch.sql.properties import NOTED, Meaning, understand
 from anabranch.sql.syntax import Origin, Source, tokenize
+from anabranch.sql.syntax import dialect as dialect_of
 
 SCHEME = 1
 """Counts the rules by which the code of a model is told from its text."""
@@ -96,7 +97,7 @@ def make_model(
 def column_type(text: str, dialect: str) -> str:
     """A column's type, in one spelling. Raises ``ValueError`` where it is no type."""
     try:
-        exp.DataType.build(text, dialect=dialect)
+        exp.DataType.build(text, dialect=dialect_of(dialect))
     except (SqlglotError, ValueError, TypeError) as error:
         raise ValueError(f"{text!r} is no type") from error
     if any(mark in text for mark in (";", "--", "/*")):

@@ -15,6 +15,7 @@ from sqlglot import exp
 from anabranch.sql.canonical import fold
 from anabranch.sql.reads import TableRead
 from anabranch.sql.syntax import Statement
+from anabranch.sql.syntax import dialect as dialect_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def unqualify(statement: Statement, scopes: Scopes) -> list[Edit]:
 
 def quoted(names: Sequence[str], dialect: str) -> str:
     """One qualified identifier."""
-    return ".".join(exp.to_identifier(n, quoted=True).sql(dialect) for n in names)
+    return ".".join(exp.to_identifier(n, quoted=True).sql(dialect_of(dialect)) for n in names)
 
 
 def _resolve(parts: Sequence[str], sight: Sequence[Sequence[Named]]) -> tuple[int, Named | None]:

@@ -10,11 +10,11 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from sqlglot import Token, TokenType, exp
+from sqlglot import Token, TokenType, dialects, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
@@ -110,9 +110,14 @@ class Statement:
         return self.source.text[self.start : self.end]
 
 
+@cache
 def dialect(name: str) -> Dialect:
-    """sqlglot's dialect of that name."""
-    return Dialect.get_or_raise(name)
+    """sqlglot's dialect of that name: its own, whatever other packages (Ibis) have registered under the name since."""
+    known = {each.lower(): each for each in dialects.DIALECTS}
+    if name not in known:
+        return Dialect.get_or_raise(name)
+    found: type[Dialect] = getattr(dialects, known[name])
+    return found()
 
 
 def tokenize(source: Source) -> list[Token]:

@@ -15,6 +15,7 @@ from anabranch.sql.moments import frozen, tells_present
 from anabranch.sql.reads import find_reads
 from anabranch.sql.rewrite import make_template
 from anabranch.sql.syntax import Statement, single
+from anabranch.sql.syntax import dialect as dialect_of
 from anabranch.sql.template import Template
 
 DUCKDB = "duckdb"
@@ -63,7 +64,7 @@ def cte_names(query: str, dialect: str) -> list[str]:
 def data_type(text: str, dialect: str) -> str:
     """The name of a type, as DuckDB spells it. Raises ``ValueError`` for what is no type."""
     try:
-        found = parse_one(text, read=dialect, into=exp.DataType, error_level=ErrorLevel.IMMEDIATE)
+        found = parse_one(text, read=dialect_of(dialect), into=exp.DataType, error_level=ErrorLevel.IMMEDIATE)
         return found.sql(DUCKDB)
     except (SqlglotError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{text!r} is no type") from error

@@ -16,6 +16,7 @@ from sqlglot import exp
 from anabranch.ports.engine import quoted
 from anabranch.sql.audits.calls import Argument, Item
 from anabranch.sql.macros.moments import moment_sql
+from anabranch.sql.syntax import dialect as dialect_of
 
 NON_BLOCKING = "_non_blocking"
 """Ends the name of a built-in audit whose failure only warns."""
@@ -102,7 +103,7 @@ class Given:
     def matches(self, value: str, pattern: str) -> str:
         """Whether a text matches a regular expression, both given as SQL."""
         node = exp.RegexpLike(this=exp.Var(this=_text(value)), expression=exp.Var(this=pattern))
-        return node.sql(self.dialect)
+        return node.sql(dialect_of(self.dialect))
 
     def _written(self, name: str) -> str:
         argument = self.arguments[name]

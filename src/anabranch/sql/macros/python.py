@@ -20,6 +20,7 @@ from anabranch.sql.macros.scope import Evaluator, MacroFailed
 from anabranch.sql.macros.shapes import listed
 from anabranch.sql.macros.text import Mapped
 from anabranch.sql.macros.values import Sql, to_sql, to_text
+from anabranch.sql.syntax import dialect as dialect_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _converted(text: str, hint: object, name: str, dialect: str) -> object:
     if hint in (int, float, bool):
         return _plain(text, hint, name)
     try:
-        return parse_one(text, dialect=dialect)
+        return parse_one(text, dialect=dialect_of(dialect))
     except SqlglotError as error:
         raise MacroFailed(
             f"its argument {name} can't be read as SQL: {text}", "annotate it as SQL to get text"
@@ -123,7 +124,7 @@ def _sql(made: object, dialect: str) -> str:
     if isinstance(made, str):
         return made
     if isinstance(made, exp.Expr):
-        return made.sql(dialect=dialect)
+        return made.sql(dialect=dialect_of(dialect))
     if isinstance(made, bool | int | float | Decimal):
         return to_sql(made)
     if isinstance(made, Sequence | set | types.GeneratorType):
