@@ -82,6 +82,12 @@ class PostgresSession(CommonSession):
             self._views.rollback()
         self._link.rollback()
 
+    def lock(self, table: Relation) -> None:
+        """Who comes second waits, and then sees what the first has written. Without it he would go on from what he saw
+        before: transactions are READ COMMITTED, for one that keeps to an older state sees no rows of newer tables."""
+        if self._link.in_transaction:
+            self._link.script([f"LOCK TABLE {self.named(table)} IN SHARE ROW EXCLUSIVE MODE"])
+
     def _whole(self) -> contextlib.AbstractContextManager[None]:
         """What is done within happens wholly or not at all."""
         return contextlib.nullcontext() if self._link.in_transaction else transaction(self)
@@ -254,7 +260,7 @@ class PostgresSession(CommonSession):
         def work() -> None:
             if self._link.query(f"SELECT 1 FROM {new} GROUP BY {told(keys)} HAVING count(*) > 1 LIMIT 1")[1]:
                 raise StatementFailed(f"{rows} has several rows of one key", kind="CardinalityViolation")
-            self._link.script([f"LOCK TABLE {base} IN SHARE ROW EXCLUSIVE MODE"])
+            self.lock(table)
             self._link.execute(
                 f"WITH new AS MATERIALIZED (SELECT {told(columns)}, row_number() OVER () AS anabranch_row FROM {new}),"
                 f" found AS MATERIALIZED ({which} {base} AS b ON {equal}"
