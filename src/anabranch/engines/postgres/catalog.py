@@ -205,6 +205,15 @@ def kinds(link: Link, relations: Collection[Relation]) -> dict[Relation, str]:
     return {Relation(str(schema), str(name)): str(kind) for schema, name, kind in rows}
 
 
+def named(link: Link, oids: Iterable[int]) -> dict[Relation, int]:
+    """The names of relations that are given by number."""
+    rows = link.ask(
+        "SELECT n.nspname, c.relname, c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        f" WHERE c.oid IN ({', '.join(map(str, sorted(oids))) or 'NULL'})"
+    )
+    return {Relation(str(schema), str(name)): int(str(oid)) for schema, name, oid in rows}
+
+
 def known(link: Link, views: Collection[Relation], others: Collection[Relation]) -> dict[Relation, Known]:
     """Of ``views`` all, of ``others`` their columns."""
     shape = (

@@ -36,9 +36,8 @@ class View:
     owner: str
     has_rows: bool
     columns: frozenset[str]
-    reads: frozenset[Relation]
-    read: frozenset[int]
-    """The same, as numbers."""
+    reads: Mapping[Relation, int]
+    """By which names, and the numbers of what has them."""
     more: tuple[tuple[str, str], ...]
     """Statements that follow, each with the column that it is about, or ``""``."""
     rights: frozenset[Right]
@@ -125,7 +124,9 @@ def upon(link: Link, oids: Collection[int]) -> list[View]:
             f" UNION SELECT r.reader FROM above JOIN ({READS}) AS r ON r.source = above.oid) SELECT oid FROM above",
         )
     }
-    order = TopologicalSorter({oid: view.read & set(found) for oid, view in found.items()}).static_order()
+    order = TopologicalSorter(
+        {oid: set(view.reads.values()) & set(found) for oid, view in found.items()}
+    ).static_order()
     return [found[oid] for oid in order]
 
 
@@ -163,8 +164,7 @@ def _view(row: Row) -> View:
         owner=str(owner),
         has_rows=bool(has_rows),
         columns=frozenset(columns),
-        reads=frozenset(Relation(s, n) for s, n, _ in reads),
-        read=frozenset(int(o) for *_, o in reads),
+        reads={Relation(s, n): int(o) for s, n, o in reads},
         more=tuple((told, of) for told, of in more),
         rights=frozenset((who, right, option == "true", of) for who, right, option, of in rights),
     )

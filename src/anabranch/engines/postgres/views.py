@@ -5,7 +5,8 @@ readers:
 - Before a relation loses its name, its readers are noted as *waiting* for that name, with their definitions as they
   are. They go on reading the table.
 - When something gets the name, they are made anew over it: a pointer as a pointer, with the columns that are now there;
-  any other view, and any materialized view, by its definition. A view that reads several names waits for all of them.
+  any other view, and any materialized view, by its definition. What it reads by names that nothing has yet gets them
+  back for that moment.
 - What is dropped within a transaction while views read it steps aside under a name of ours, and is dropped when the
   transaction ends: by then what reads it must read something else. Where it doesn't, nothing of the transaction is
   kept.
@@ -16,7 +17,7 @@ What waits is forgotten when the session ends; it then reads on what it had.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anabranch.domain.ids import digest
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR
@@ -35,6 +36,9 @@ _AT_ONCE = 500
 class Waiting:
     view: View
     missing: frozenset[Relation]
+    """The names that it waits for; what it reads by them, the view says."""
+    is_due: bool = False
+    """Others of its names have something new."""
 
 
 class Views:
@@ -75,39 +79,59 @@ class Views:
     # -- names -----------------------------------------------------------------------------------------------------
     def leaves(self, relation: Relation) -> None:
         """``relation`` is about to lose its name."""
-        oid = self._oid(relation)
-        for view in remaking.reading(self._link, [oid]) if oid is not None else ():
-            before = self._waiting.get(view.relation)
-            kept = before.view if before is not None else view
-            if relation in kept.reads:
-                missing = {relation, *(before.missing if before is not None else ())}
-                self._waiting[view.relation] = Waiting(kept, frozenset(missing))
-
-    def _oid(self, relation: Relation) -> int | None:
-        found = catalog.known(self._link, [], [relation]).get(relation)
-        return found.oid if found is not None else None
+        its = catalog.known(self._link, [], [relation]).get(relation)
+        for view in remaking.reading(self._link, [its.oid]) if its is not None else ():
+            if relation in view.reads:
+                self._waiting.setdefault(view.relation, Waiting(view, frozenset()))
+        for place, waiting in self._waiting.items():
+            if relation in waiting.view.reads:
+                self._waiting[place] = replace(waiting, missing=waiting.missing | {relation})
 
     def has(self, relations: Collection[Relation]) -> None:
         """``relations`` are names that something has now."""
-        if not self._waiting:
-            return
-        ready: list[View] = []
-        for place, waiting in list(self._waiting.items()):
+        due: dict[Relation, Waiting] = {}
+        for place, waiting in self._waiting.items():
             missing = waiting.missing - set(relations)
-            if missing:
-                self._waiting[place] = Waiting(waiting.view, missing)
-            else:
-                del self._waiting[place]
-                ready.append(waiting.view)
-        there = catalog.kinds(self._link, [v.relation for v in ready])
-        ready = [v for v in ready if there.get(v.relation) == v.kind]
-        self.point({v.relation: v.target for v in ready if v.target is not None})
-        for view in ready:
+            if waiting.is_due or missing != waiting.missing:
+                due[place] = Waiting(waiting.view, missing, is_due=True)
+        if not due:
+            return
+        self._waiting.update(due)
+        whole = {place: waiting.view for place, waiting in due.items() if not waiting.missing}
+        for place in whole:
+            del self._waiting[place]
+        self._make(whole.values())
+        for place, waiting in due.items():
+            if place not in whole:
+                self._make_in_part(place, waiting)
+
+    def _make_in_part(self, place: Relation, waiting: Waiting) -> None:
+        """A view some of whose names nothing has: what it reads by these gets them back while it is made. It waits on
+        where that has another of its names now."""
+        reads = waiting.view.reads
+        names = {oid: name for name, oid in catalog.named(self._link, [reads[m] for m in waiting.missing]).items()}
+        if set(names.values()) & set(reads):
+            return
+        lent = [(names[reads[name]], name) for name in sorted(waiting.missing)]
+        self._link.script([_renaming(there, name.name) for there, name in lent])
+        self._make([waiting.view])
+        made = remaking.views(self._link, f"SELECT c.oid FROM {catalog.among([place])}")
+        self._link.script([_renaming(name, there.name) for there, name in lent])
+        if made:
+            self._waiting[place] = Waiting(made[0], waiting.missing)
+        else:
+            del self._waiting[place]
+
+    def _make(self, views: Collection[View]) -> None:
+        """Makes those that are still there over what has their names now."""
+        kinds = catalog.kinds(self._link, [v.relation for v in views])
+        there = [v for v in views if kinds.get(v.relation) == v.kind]
+        self.point({v.relation: v.target for v in there if v.target is not None})
+        for view in there:
             if view.target is None:
-                found = catalog.known(self._link, [view.relation], []).get(view.relation)
-                if found is not None:  # its number is another where it was made again since
-                    standing = remaking.views(self._link, str(found.oid))
-                    remaking.replace(self._link, standing[0], view.definition.rstrip("; "))
+                # its number is another where it was made again since
+                (standing,) = remaking.views(self._link, f"SELECT c.oid FROM {catalog.among([view.relation])}")
+                remaking.replace(self._link, standing, view.definition.rstrip("; "))
 
     def forget(self, relations: Collection[Relation]) -> None:
         """``relations`` are gone, or something else: they wait for nothing any more."""
@@ -186,7 +210,7 @@ class Views:
         known = catalog.known(self._link, relations, [])
         inner = {k.oid for k in known.values()}
         readers = remaking.reading(self._link, inner) if any(k.is_read for k in known.values()) else []
-        outer = {oid for view in readers if view.oid not in inner for oid in view.read}
+        outer = {oid for view in readers if view.oid not in inner for oid in view.reads.values()}
         return {relation for relation, its in known.items() if its.oid in outer}
 
     def _step_aside(self, relation: Relation, kind: str) -> None:
@@ -197,3 +221,7 @@ class Views:
             [f"ALTER {KINDS[kind]} {quoted(relation)} RENAME TO {catalog.GRAMMAR.identifier(aside.name)}"]
         )
         self._aside[aside] = relation, kind
+
+
+def _renaming(relation: Relation, name: str) -> str:
+    return f"ALTER TABLE {quoted(relation)} RENAME TO {catalog.GRAMMAR.identifier(name)}"
