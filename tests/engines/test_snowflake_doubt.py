@@ -177,8 +177,11 @@ def test_many_pointers_are_set_over_several_connections(account):
 
     account.during = during
     with account.engine(connections=4).session() as session:
+        session.tag({"plan": "1"})
         session.point({at(f"p{n}"): at("t") for n in range(200)})
-        assert len({s for s in account.said() if s.startswith("CREATE")}) == 200
+        said = account.said()
+        assert len({s for s in said if s.startswith("CREATE")}) == 200
+        assert len([s for s in said if "QUERY_TAG" in s]) == 4, "each connection says what it is about"
         assert len(account.logins) == 4
         session.point({at(f"p{n}"): at("t") for n in range(10)})
         assert len(account.logins) == 4
