@@ -158,6 +158,7 @@ class SnowflakeEngine:
                     break
                 stack.callback(self._free.release)
                 links.append(stack.enter_context(self._link()))
+                links[-1].tag_as(link)
             _share(statements, links)
 
     def interrupt(self) -> None:

@@ -52,9 +52,23 @@ class Catalog:
             for row in self._link.show(f"SHOW {kind} IN SCHEMA {name}")
         )
 
-    def kinds(self, schemas: Collection[str], name: str | None = None) -> dict[Relation, str]:
-        """What relations are, as DROP calls it: TABLE, VIEW or MATERIALIZED VIEW."""
-        return {relation: kind for relation, (kind, _) in self._relations(schemas, name).items()}
+    def kinds_of(self, relations: Collection[Relation]) -> dict[Relation, str]:
+        """What those are that exist, as DROP calls it: TABLE, VIEW or MATERIALIZED VIEW."""
+        name = next(iter(relations)).name if len(relations) == 1 else None
+        there = self._relations({r.schema for r in relations}, name)
+        return {r: there[self._plain(r)][0] for r in relations if self._plain(r) in there}
+
+    def is_transient(self, kind: str, *names: str) -> bool:
+        """Whether a TABLE or SCHEMA of that name, or the DATABASE itself, isn't kept after its time travel."""
+        view, columns = {
+            "TABLE": ("tables", ("table_schema", "table_name")),
+            "SCHEMA": ("schemata", ("schema_name",)),
+            "DATABASE": ("databases", ("database_name",)),
+        }[kind]
+        asked = " AND ".join(
+            f"{c} = {self._literal(n)}" for c, n in zip(columns, names or (self._database,), strict=True)
+        )
+        return self._link.ask(f"SELECT is_transient FROM {self._view(view)} WHERE {asked}") == [("YES",)]
 
     def find(self, schemas: Collection[str], name: str | None = None) -> list[Found]:
         relations = self._relations(schemas, name)
@@ -152,17 +166,18 @@ class Catalog:
                 f" WHERE {within} AND bytes IS NOT NULL"
             )
         }
+        plain = {self._plain(t): t for t in tables}
         return {
-            table: Held(int(str(total)), None if own.get(table) is None else int(str(own[table])))
+            plain[table]: Held(int(str(total)), None if own.get(table) is None else int(str(own[table])))
             for table, total in found.items()
-            if table in tables
+            if table in plain
         }
 
     def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
         if not relations:
             return {}
         schemas = {r.schema for r in relations}
-        asked = self._spelled(schemas)
+        asked, plain = self._spelled(schemas), {self._plain(r) for r in relations}
         found: dict[Relation, set[Grant]] = {}
         for schema, name, right, kind, grantee in self._link.ask(
             "SELECT object_schema, object_name, privilege_type, granted_to, grantee"
@@ -171,11 +186,10 @@ class Catalog:
             " AND object_type IN ('TABLE', 'VIEW', 'MATERIALIZED VIEW') AND privilege_type <> 'OWNERSHIP'"
         ):
             relation = self._relation(schema, name, asked)
-            if relation in relations:
+            if relation in plain:
                 to = f"{str(kind).replace('_', ' ')} {self._grammar.told(str(grantee))}"
                 found.setdefault(relation, set()).add(Grant(str(right), to))
-        there = self.kinds(schemas)
-        return {r: tuple(sorted(found.get(r, ()))) for r in relations if r in there}
+        return {r: tuple(sorted(found.get(self._plain(r), ()))) for r in self.kinds_of(relations)}
 
     # -- names -----------------------------------------------------------------------------------------------------
     def _view(self, name: str) -> str:
@@ -192,6 +206,10 @@ class Catalog:
     def _spelled(self, schemas: Collection[str]) -> dict[str, str]:
         """How each was asked for, by how Snowflake keeps it."""
         return {self._grammar.stored(s): s for s in schemas}
+
+    def _plain(self, relation: Relation) -> Relation:
+        """``relation`` as the catalog's answers are told: ORDERS and orders are the same."""
+        return Relation(relation.schema, self._grammar.told(self._grammar.stored(relation.name)))
 
     def _relation(self, schema: object, name: object, asked: Mapping[str, str]) -> Relation:
         return Relation(asked[str(schema)], self._grammar.told(str(name)))

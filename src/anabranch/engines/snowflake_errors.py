@@ -66,6 +66,8 @@ def is_lost(error: Exception) -> bool:
     if is_expired(error) or isinstance(error, errors.ProgrammingError):
         return False
     number = getattr(error, "errno", None) or 0
+    if 252000 <= number < 256000:  # of cursors, files and conversions: the answer was there
+        return False
     return (
         isinstance(error, errors.OperationalError | errors.InterfaceError)
         or 250001 <= number < 251000

@@ -154,6 +154,10 @@ class Link:
         """What the following statements are about."""
         self._tag = _tag(about)
 
+    def tag_as(self, other: Link) -> None:
+        """The same as another's."""
+        self._tag = other._tag
+
     def _put_tag(self) -> None:
         if self._tag == self._tagged:
             return

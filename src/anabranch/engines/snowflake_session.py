@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from anabranch.domain.names import OWN_PREFIX
 from anabranch.engines import snowflake_errors as told
@@ -111,6 +113,10 @@ class SnowflakeSession(CommonSession):
             names = tuple(self.grammar.told(c.name) for c in cursor.description or ())
         return Result(names, [tuple(row) for row in rows])
 
+    def _require_writing(self) -> None:
+        if self._guarded:
+            self.refuse("write in a session that reads")
+
     def _require_reading(self, statement: str) -> None:
         """Raises ``StatementFailed`` where it isn't a query: Snowflake is asked whether it can stand within one."""
         word = self._first_word(statement)
@@ -139,9 +145,8 @@ class SnowflakeSession(CommonSession):
     def load_arrow(self, table: Relation, parts: Iterable[ArrowStream], columns: Mapping[str, str]) -> int:
         require_arrow(self._link.place)
         name = self.named(table)
-        if self._guarded:
-            self.refuse("write in a session that reads")
-        if self._catalog.kinds([table.schema], table.name):
+        self._require_writing()
+        if self._catalog_of(table).kinds_of([table]):
             raise StatementFailed(f"{table} is already there", kind=told.EXISTS)
         return Loading(self._link, self.grammar, name, self._schema(table.schema), table.name).load(parts, columns)
 
@@ -167,8 +172,12 @@ class SnowflakeSession(CommonSession):
         return self._catalog.find(schemas)
 
     def describe(self, relation: Relation) -> Found | None:
-        found = self._catalog.find([relation.schema], relation.name)
-        return found[0] if found else None
+        found = self._catalog_of(relation).find([relation.schema], relation.name)
+        return replace(found[0], relation=relation) if found else None
+
+    def _catalog_of(self, relation: Relation) -> Catalog:
+        catalog = self.qualify(relation).catalog or self._database
+        return self._catalog if catalog == self._database else Catalog(self._link, catalog, self.grammar)
 
     def columns(self, relation: Relation) -> tuple[tuple[str, str], ...] | None:
         try:
@@ -182,9 +191,8 @@ class SnowflakeSession(CommonSession):
         return self._catalog.targets(schemas)
 
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
-        if self._guarded:
-            self.refuse("write in a session that reads")
-        there = self._catalog.kinds({view.schema for view, target in pointers.items() if target is None})
+        self._require_writing()
+        there = self._catalog.kinds_of([view for view, target in pointers.items() if target is None])
         statements = [
             f"DROP VIEW IF EXISTS {self.named(view)}"
             if target is None
@@ -208,23 +216,30 @@ class SnowflakeSession(CommonSession):
         self.execute(f"ALTER TABLE {self.named(table)} RENAME TO {self.named(new)}")
 
     def drop(self, relations: Collection[Relation]) -> None:
-        kinds = self._catalog.kinds({r.schema for r in relations})
-        for relation in sorted(relations):
-            kind = kinds.get(relation)
-            if kind is not None:
+        by_catalog: dict[str | None, list[Relation]] = {}
+        for relation in sorted(relations, key=str):
+            by_catalog.setdefault(relation.catalog, []).append(relation)
+        for there in by_catalog.values():
+            for relation, kind in self._catalog_of(there[0]).kinds_of(there).items():
                 self.execute(f"DROP {kind} IF EXISTS {self.named(relation)}")
 
     # -- clones, swaps, merges -------------------------------------------------------------------------------------
     def clone(self, source: Relation, clone: Relation, how: Cloning = PLAIN) -> None:
-        self.execute(cloning(self, "TABLE", self.named(source), self.named(clone), how))
+        self._require_writing()
+        transient = partial(self._catalog_of(source).is_transient, "TABLE", source.schema, source.name)
+        self.execute(cloning(self, "TABLE", self.named(source), self.named(clone), how, transient))
 
     def clone_schema(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
-        self.execute(cloning(self, "SCHEMA", self._schema(source), self._schema(clone), how))
+        self._require_writing()
+        transient = partial(self._catalog.is_transient, "SCHEMA", source)
+        self.execute(cloning(self, "SCHEMA", self._schema(source), self._schema(clone), how, transient))
 
     def clone_database(self, source: str, clone: str, how: Cloning = PLAIN) -> None:
         for name in (source, clone):
             self._check(name)
-        self.execute(cloning(self, "DATABASE", self.grammar.name(source), self.grammar.name(clone), how))
+        self._require_writing()
+        transient = partial(Catalog(self._link, source, self.grammar).is_transient, "DATABASE")
+        self.execute(cloning(self, "DATABASE", self.grammar.name(source), self.grammar.name(clone), how, transient))
 
     def swap(self, one: Relation, other: Relation) -> None:
         self.execute(f"ALTER TABLE {self.named(one)} SWAP WITH {self.named(other)}")
@@ -248,7 +263,7 @@ class SnowflakeSession(CommonSession):
     def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
         if not grants:
             return
-        kind = self._catalog.kinds([relation.schema], relation.name).get(relation, "TABLE")
+        kind = self._catalog_of(relation).kinds_of([relation]).get(relation, "TABLE")
         for statement in granting(self, kind, self.named(relation), grants):
             self.execute(statement)
 

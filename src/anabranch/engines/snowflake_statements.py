@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC
 
 from anabranch.engines.common import CommonSession, only
@@ -14,8 +14,10 @@ _RIGHT = re.compile(r"[A-Z]+(?: [A-Z]+)*\Z")
 _GRANTEE = re.compile(r"(ROLE|DATABASE ROLE|SHARE|USER) (.+)\Z", re.DOTALL)
 
 
-def cloning(session: CommonSession, kind: str, source: str, clone: str, how: Cloning) -> str:
-    """The statement that clones a TABLE, SCHEMA or DATABASE.
+def cloning(
+    session: CommonSession, kind: str, source: str, clone: str, how: Cloning, is_transient: Callable[[], bool]
+) -> str:
+    """The statement that clones a TABLE, SCHEMA or DATABASE. ``is_transient``: the source is, and so a clone has to be.
 
     Raises:
         StatementFailed: Snowflake can't do what ``how`` asks for.
@@ -24,9 +26,11 @@ def cloning(session: CommonSession, kind: str, source: str, clone: str, how: Clo
     wish = only(how, "at", "replace", *own)
     if wish is not None:
         session.refuse(f"clone a {kind.lower()} with {wish.replace('_', ' ')}")
-    parts = [f"CREATE{' OR REPLACE' if how.replace else ''} {kind} {clone} CLONE {source}"]
-    if how.at is not None:
-        parts.append(f"{'BEFORE' if how.at.before else 'AT'} ({_past(session, how.at)})")
+    past = "" if how.at is None else f"{'BEFORE' if how.at.before else 'AT'} ({_past(session, how.at)})"
+    replace, transient = " OR REPLACE" if how.replace else "", " TRANSIENT" if is_transient() else ""
+    parts = [f"CREATE{replace}{transient} {kind} {clone} CLONE {source}"]
+    if past:
+        parts.append(past)
     if how.keeps_grants:
         parts.append("COPY GRANTS")
     if how.skips_unretained:
