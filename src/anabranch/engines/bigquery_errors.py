@@ -26,7 +26,7 @@ _LINES = 4
 _HINTS = {
     "accessDenied": "ask for a role on the project or the dataset: roles/bigquery.jobUser to run statements,"
     " roles/bigquery.dataViewer to read, roles/bigquery.dataEditor to write",
-    "billingNotEnabled": "link the project to a billing account, or name another one in warehouse.settings.billing_project",
+    "billingNotEnabled": "link the project to a billing account, or set warehouse.settings.billing_project",
     "bytesBilledLimitExceeded": "raise warehouse.settings.maximum_bytes_billed, or have the query read less",
     "quotaExceeded": "wait until the quota is renewed (most are at midnight, Pacific Time), or have it raised",
     "rateLimitExceeded": "run it again later, or set warehouse.connections lower",
