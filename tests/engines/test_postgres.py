@@ -200,13 +200,42 @@ def test_the_name_of_the_database_may_be_given(engine, postgres_url):
         assert found is not None
         assert found.relation == full
         assert session.columns(full) == session.columns(at("t"))
+        assert set(session.held([full])) == {full}
+        assert session.grants([full]) == {full: ()}
         session.rename(full, "u")
         assert session.count(Relation(SCHEMA, "u", name)) == 2
         session.drop([Relation(SCHEMA, "p", name)])
         assert session.targets([SCHEMA]) == {}
-        elsewhere = Relation(SCHEMA, "t", "elsewhere")
+
+
+def test_nothing_reaches_into_another_database(engine):
+    elsewhere = Relation(SCHEMA, "t", "elsewhere")
+    with engine.session() as session:
+        session.create_table(at("t"), SMALL)
+        session.point({at("p"): at("t")})
         assert session.describe(elsewhere) is None
-        assert "cross-database" in failure(lambda: session.create_table(elsewhere, SMALL)).message
+        assert session.columns(elsewhere) is None
+        assert session.held([elsewhere]) == {}
+        assert session.grants([elsewhere]) == {}
+        for call in (
+            lambda: session.create_table(elsewhere, SMALL),
+            lambda: session.create_view(elsewhere, SMALL),
+            lambda: session.point({elsewhere: at("t")}),
+            lambda: session.point({at("p"): elsewhere}),
+            lambda: session.point({elsewhere: None}),
+            lambda: session.rename(elsewhere, "u"),
+            lambda: session.swap(elsewhere, at("t")),
+            lambda: session.drop([elsewhere]),
+            lambda: session.count(elsewhere),
+            lambda: session.load_arrow(elsewhere, [], {"id": "integer"}),
+            lambda: session.grant(elsewhere, [Grant("SELECT", "PUBLIC")]),
+            lambda: session.content_hash(elsewhere, ["id"]),
+        ):
+            error = failure(call)
+            assert error.kind == "NotSupported"
+            assert "another database" in error.message
+        assert session.targets([SCHEMA]) == {at("p"): at("t")}
+        assert session.count(at("t")) == 2
 
 
 def test_the_search_path_is_the_projects_and_changes_no_definition(postgres_url):

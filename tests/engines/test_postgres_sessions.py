@@ -553,6 +553,18 @@ def test_a_wrong_password(postgres_url, administrator):
 
 
 @pytest.mark.postgres
+def test_a_role_that_may_not_connect(engine, postgres_url, administrator):
+    administrator.execute("DROP ROLE IF EXISTS modest; CREATE ROLE modest LOGIN")
+    name = engine.place.rpartition("/")[2]
+    administrator.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    modest = PostgresEngine(postgres_url.replace("//postgres@", "//modest@"))
+    for call in (partial(use, modest), modest.exists):
+        error = refused(call)
+        assert "may not be used by this role" in error.message
+        assert "GRANT CONNECT" in str(error.hint)
+
+
+@pytest.mark.postgres
 def test_no_secret_is_told(engine, postgres_url, monkeypatch, administrator):
     administrator.execute("DROP ROLE IF EXISTS secretive; CREATE ROLE secretive LOGIN PASSWORD 'hid/den1'")
     monkeypatch.setenv("PGPASSWORD", "from-the-environment")

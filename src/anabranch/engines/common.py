@@ -76,6 +76,9 @@ class CommonSession:
     def rollback(self) -> None:
         return None
 
+    def lock(self, table: Relation) -> None:
+        return None
+
     # -- statements that engines have alike ------------------------------------------------------------------------
     def qualify(self, relation: Relation) -> Relation:
         return relation

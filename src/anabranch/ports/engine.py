@@ -97,6 +97,11 @@ class Session(Protocol):
         """Takes it back. Harmless where there is none."""
         ...
 
+    def lock(self, table: Relation) -> None:
+        """Keeps others that lock ``table`` too from deciding over the same rows of it, until the transaction ends: they
+        wait, or fail when they write, as it is with the engine. Nothing on an engine without transactions."""
+        ...
+
     def execute(self, statement: str) -> None:
         """Runs one statement in the engine's dialect."""
         ...

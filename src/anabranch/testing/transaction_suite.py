@@ -167,6 +167,41 @@ class TransactionSuite(EnginePart):
             assert session.count(at(f"t7_{self.builds - 1}")) == 2
         engine.close()
 
+    def test_who_locks_a_table_decides_over_what_the_last_one_wrote(self, open_engine: OpenEngine) -> None:
+        """Or fails, and does it again."""
+        engine = open_engine()
+        if not self.claims(engine, Capability.TRANSACTIONAL_DDL):
+            return
+        if not self.claims(engine, Capability.CONCURRENT_STATEMENTS):
+            return
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            session.create_table(at("counter"), "SELECT 0 AS number")
+
+        def add() -> None:
+            with engine.session() as session, transaction(session):
+                session.lock(at("counter"))
+                ((number,),) = rows(session, at("counter"))
+                place = text(session, at("counter"))
+                session.execute(f"DELETE FROM {place}")
+                session.execute(f"INSERT INTO {place} VALUES ({int(str(number)) + 1})")
+
+        def work(thread: int) -> None:
+            done = 0
+            until = time.monotonic() + PATIENCE
+            while done < 5:
+                assert time.monotonic() < until
+                try:
+                    add()
+                except WarehouseError:
+                    continue
+                done += 1
+
+        in_threads(4, work)
+        with engine.session() as session:
+            assert rows(session, at("counter")) == [(20,)]
+        engine.close()
+
     def test_reading_and_writing_take_turns(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
         with engine.session() as session:

@@ -24,9 +24,10 @@ _NOT_YET = re.compile(
 _NO_DATABASE = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOGIN = re.compile(
     r"password authentication failed|no password supplied|authentication failed|role \".*\" does not exist"
-    r"|is not permitted to log in|no pg_hba.conf entry|permission denied for database",
+    r"|is not permitted to log in|no pg_hba.conf entry",
     re.IGNORECASE | re.DOTALL,
 )
+_NO_CONNECT = re.compile(r"permission denied for database", re.IGNORECASE)
 
 
 class NoDatabase(WarehouseUnavailable):
@@ -70,6 +71,10 @@ def unreachable(error: psycopg.Error, address: Address) -> WarehouseError:
         return WarehouseUnavailable(
             f"{place} lets nobody in by that user and password ({said})",
             hint="correct them: in warehouse.database, in PGUSER and PGPASSWORD, or in ~/.pgpass",
+        )
+    if _NO_CONNECT.search(said):
+        return WarehouseUnavailable(
+            f"{place} may not be used by this role ({said})", hint="have its owner say GRANT CONNECT ON DATABASE … TO …"
         )
     return WarehouseUnavailable(
         f"{place} can't be reached ({said})", hint="check that the server is up, and warehouse.database"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, shorten
@@ -40,9 +41,10 @@ class PostgresSession(CommonSession):
 
     # -- names -----------------------------------------------------------------------------------------------------
     def named(self, relation: Relation) -> str:
-        for part in (relation.schema, relation.name):
+        here = self._here(relation)
+        for part in (here.schema, here.name):
             self._require_short(part)
-        return super().named(self._here(relation))
+        return super().named(here)
 
     def _require_short(self, name: str) -> None:
         if not catalog.is_short(name):
@@ -53,10 +55,15 @@ class PostgresSession(CommonSession):
             )
 
     def _here(self, relation: Relation) -> Relation:
-        """Without the name of the database that the session is in, which is the only one that there is to it."""
-        if relation.catalog is not None and relation.catalog == self._link.database:
-            return Relation(relation.schema, relation.name)
-        return relation
+        """Without the name of the session's database. Raises ``StatementFailed`` where it is another's, into which no
+        statement of Postgres reaches."""
+        if relation.catalog not in (None, self._link.database):
+            self.refuse(f"reach {relation} in another database")
+        return Relation(relation.schema, relation.name)
+
+    def _all_here(self, relations: Iterable[Relation]) -> dict[Relation, Relation]:
+        """Those that can be in the session's database, and what they are asked by."""
+        return {Relation(r.schema, r.name): r for r in relations if r.catalog in (None, self._link.database)}
 
     # -- transactions ----------------------------------------------------------------------------------------------
     def tag(self, about: Mapping[str, str]) -> None:
@@ -81,6 +88,12 @@ class PostgresSession(CommonSession):
         if self._link.in_transaction:
             self._views.rollback()
         self._link.rollback()
+
+    def lock(self, table: Relation) -> None:
+        """Who comes second waits, and then sees what the first has written. Without it he would go on from what he saw
+        before: transactions are READ COMMITTED, for one that keeps to an older state sees no rows of newer tables."""
+        if self._link.in_transaction:
+            self._link.script([f"LOCK TABLE {self.named(table)} IN SHARE ROW EXCLUSIVE MODE"])
 
     def _whole(self) -> contextlib.AbstractContextManager[None]:
         """What is done within happens wholly or not at all."""
@@ -137,18 +150,20 @@ class PostgresSession(CommonSession):
         return [f for f in catalog.find(self._link, schemas) if not self._views.is_gone(f.relation)]
 
     def describe(self, relation: Relation) -> Found | None:
-        found = catalog.describe(self._link, self._here(relation))
-        return None if found is None else Found(relation, found.is_view, found.columns, found.definition)
+        found = [f for here in self._all_here([relation]) if (f := catalog.describe(self._link, here))]
+        return replace(found[0], relation=relation) if found else None
 
     def columns(self, relation: Relation) -> tuple[tuple[str, str], ...] | None:
-        return catalog.columns(self._link, self._here(relation))
+        found = [catalog.columns(self._link, here) for here in self._all_here([relation])]
+        return found[0] if found else None
 
     def targets(self, schemas: Collection[str]) -> dict[Relation, Relation | None]:
         found = catalog.targets(self._link, schemas)
         return {view: target for view, target in found.items() if not self._views.is_gone(view)}
 
     def held(self, tables: Collection[Relation]) -> dict[Relation, Held]:
-        return catalog.held(self._link, tables)
+        asked = self._all_here(tables)
+        return {asked[here]: held for here, held in catalog.held(self._link, asked).items()}
 
     def create_schemas(self, schemas: Collection[str]) -> None:
         """Where another session makes the same schema at the same time, it is there as well."""
@@ -231,7 +246,7 @@ class PostgresSession(CommonSession):
         """Postgres has no views that lead nowhere: what others read is refused. Within a transaction only at its end,
         for something else may have got the name by then."""
         if relations:
-            self._views.drop([self._here(r) for r in relations], may_step_aside=self._link.in_transaction)
+            self._views.drop({self._here(r) for r in relations}, may_step_aside=self._link.in_transaction)
 
     def count(self, table: Relation) -> int:
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
@@ -254,7 +269,7 @@ class PostgresSession(CommonSession):
         def work() -> None:
             if self._link.query(f"SELECT 1 FROM {new} GROUP BY {told(keys)} HAVING count(*) > 1 LIMIT 1")[1]:
                 raise StatementFailed(f"{rows} has several rows of one key", kind="CardinalityViolation")
-            self._link.script([f"LOCK TABLE {base} IN SHARE ROW EXCLUSIVE MODE"])
+            self.lock(table)
             self._link.execute(
                 f"WITH new AS MATERIALIZED (SELECT {told(columns)}, row_number() OVER () AS anabranch_row FROM {new}),"
                 f" found AS MATERIALIZED ({which} {base} AS b ON {equal}"
@@ -272,6 +287,7 @@ class PostgresSession(CommonSession):
 
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
         for view, target in pointers.items():
+            self._here(view)
             if target is not None:
                 self.named(view)
                 self.named(target)
@@ -283,7 +299,8 @@ class PostgresSession(CommonSession):
     def grants(self, relations: Collection[Relation]) -> dict[Relation, tuple[Grant, ...]]:
         """``PUBLIC`` is everybody. A right that may be passed on ends in ``WITH GRANT OPTION``. Rights on single
         columns aren't told, and stay where views are pointed elsewhere."""
-        return catalog.grants(self._link, relations) if relations else {}
+        asked = self._all_here(relations)
+        return {asked[here]: granted for here, granted in catalog.grants(self._link, asked).items()}
 
     def grant(self, relation: Relation, grants: Collection[Grant]) -> None:
         statements = []
@@ -298,7 +315,7 @@ class PostgresSession(CommonSession):
     # -- content ---------------------------------------------------------------------------------------------------
     def content_hash(self, relation: Relation, columns: Sequence[str]) -> str:
         place = self.named(relation)
-        types = dict(self._required(relation, columns))
+        types = dict(self._required(relation, columns)) if columns else {}
         values = [
             f"{c} AT TIME ZONE 'UTC'" if types[name] == "timestamp with time zone" else c
             for name, c in ((name, GRAMMAR.identifier(name)) for name in columns)
@@ -312,7 +329,10 @@ class PostgresSession(CommonSession):
         return signed([(c, types[c]) for c in columns], found)
 
     def _required(self, relation: Relation, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-        there = dict(self.columns(relation) or ())
+        found = self.columns(relation)
+        if found is None:
+            raise StatementFailed(f"there is no {relation}", kind="UndefinedTable")
+        there = dict(found)
         for column in columns:
             if column not in there:
                 raise StatementFailed(f"there is no column {column} in {relation}", kind="UndefinedColumn")
