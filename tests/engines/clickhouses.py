@@ -4,12 +4,23 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.testing.engine_helpers import SMALL, at
 
+NEEDED = [
+    pytest.mark.clickhouse,
+    pytest.mark.skipif(
+        not all(map(find_spec, ("chdb", "clickhouse_connect", "pyarrow"))),
+        reason="needs chdb, clickhouse-connect and pyarrow: pip install 'anabranch[clickhouse]'",
+    ),
+]
+"""Of a test that embeds ClickHouse."""
 QUICK = {"fsync_metadata": "0"}
 """A machine doesn't lose its power in a test."""
 
@@ -17,6 +28,8 @@ BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
 from typing import Any
+import pytest
+
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.errors import WarehouseError
 from anabranch.ports.engine import Relation

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
-from tests.engines.clickhouses import embedded
+from tests.engines.clickhouses import NEEDED, embedded
 
 from anabranch.testing.engine_helpers import OpenEngine
 from anabranch.testing.engine_suite import EngineSuite
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 SLOW = (
     "SELECT a.number AS a, cityHash64(a.number + b.number) AS b"
@@ -104,6 +104,8 @@ class ClickHouseSuite(EngineSuite):
 
 
 class TestEmbedded(ClickHouseSuite):
+    title = "ClickHouse, embedded"
+
     @pytest.fixture
     def open_engine(self, tmp_path) -> OpenEngine:
         return lambda: embedded(tmp_path / "warehouse", patience=5)

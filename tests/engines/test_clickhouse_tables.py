@@ -1,16 +1,14 @@
 """What is ClickHouse's own: clones that share files, versions, views in others' sessions, names."""
 
-import chdb
-import pyarrow
 import pytest
-from tests.engines.clickhouses import embedded, stored
+from tests.engines.clickhouses import NEEDED, embedded, stored
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Cloning
 from anabranch.ports.engine import Relation
 from anabranch.testing.engine_helpers import SMALL, at, rows
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 
 @pytest.fixture
@@ -163,6 +161,9 @@ def test_what_has_no_parts_has_no_version(session):
 
 
 def test_a_view_means_the_same_in_sessions_with_other_settings(engine, session, tmp_path):
+    import chdb
+    import pyarrow
+
     session.create_table(at("t"), "SELECT 1 AS a, 'x' AS b")
     queries = {
         "joined": (

@@ -7,9 +7,8 @@ import time
 import uuid
 from decimal import Decimal
 
-import pyarrow
 import pytest
-from tests.engines.clickhouses import embedded
+from tests.engines.clickhouses import NEEDED, embedded
 from tests.engines.test_clickhouse import SLOW
 
 from anabranch.engines.clickhouse_arrow import nullable
@@ -18,7 +17,7 @@ from anabranch.engines.clickhouse_settings import MEANING, SESSION
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
 from anabranch.testing.engine_helpers import at, rows
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 
 @pytest.fixture
@@ -85,6 +84,8 @@ def test_a_declared_type_takes_null(kind, made):
 
 
 def test_nested_types_go_and_come_back_as_arrow(session):
+    import pyarrow
+
     kinds = {
         "a": "Array(Nullable(Int32))",
         "b": "Array(Array(String))",
@@ -122,12 +123,16 @@ def test_nested_types_go_and_come_back_as_arrow(session):
     ],
 )
 def test_what_a_type_cannot_hold_is_refused_and_not_changed(session, values, kind):
+    import pyarrow
+
     with pytest.raises(StatementFailed):
         session.load_arrow(at("t"), [pyarrow.table({"x": values})], {"x": kind})
     assert session.describe(at("t")) is None
 
 
 def test_a_null_keeps_its_place_among_texts_that_are_cast(session):
+    import pyarrow
+
     part = pyarrow.table({"x": ["1", None, "3"], "d": ["2020-01-01", None, "1900-02-03"], "n": pyarrow.nulls(3)})
     kinds = {"x": "Int32", "d": "Date32", "n": "Float64"}
     assert session.load_arrow(at("t"), [part], kinds) == 3
