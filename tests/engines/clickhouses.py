@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,26 @@ engine = ClickHouseEngine.embedded(path, patience=20, settings={"fsync_metadata"
 
 def embedded(path: Path, **more: Any) -> ClickHouseEngine:
     return ClickHouseEngine.embedded(path, **{"settings": QUICK, **more})
+
+
+def emptied(engine: ClickHouseEngine) -> None:
+    with engine.session() as session:
+        for schema in session.schemas():
+            session.drop([f.relation for f in session.find([schema])])
+        session.drop_schemas(session.schemas())
+        assert session.schemas() == ["default"]
+    engine.close()
+
+
+@contextlib.contextmanager
+def kept_open(path: Path) -> Iterator[Path]:
+    """``path``, opened once for many tests: each time that chdb closes a folder, it leaves some threads behind, and what
+    they have open."""
+    engine = embedded(path)
+    with engine.session():
+        pass
+    yield path
+    engine.close()
 
 
 def made(path: Path) -> Path:

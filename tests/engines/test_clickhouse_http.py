@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from tests.engines.clickhouses import NEEDED, QUICK
+from tests.engines.clickhouses import NEEDED, QUICK, emptied
 from tests.engines.test_clickhouse import SLOW, ClickHouseSuite
 from tests.support.clickhouse import PASSWORD, USER, server
 
@@ -25,13 +25,7 @@ def running():
 @pytest.fixture
 def url(running):
     """A server without relations, with a user and a password."""
-    engine = ClickHouseEngine.server(running)
-    with engine.session() as session:
-        for schema in session.schemas():
-            session.drop([f.relation for f in session.find([schema])])
-        session.drop_schemas(session.schemas())
-        assert session.schemas() == ["default"]
-    engine.close()
+    emptied(ClickHouseEngine.server(running))
     scheme, _, place = running.partition("://")
     return f"{scheme}://{USER}:{quote(PASSWORD, safe='')}@{place}/"
 

@@ -8,7 +8,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from tests.engines.clickhouses import NEEDED, embedded
+from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
 from tests.engines.test_clickhouse import SLOW
 
 from anabranch.engines.clickhouse_arrow import nullable
@@ -20,9 +20,16 @@ from anabranch.testing.engine_helpers import at, rows
 pytestmark = NEEDED
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
+        yield path
+
+
 @pytest.fixture
-def engine(tmp_path):
-    engine = embedded(tmp_path / "warehouse")
+def engine(folder):
+    engine = embedded(folder)
+    emptied(engine)
     yield engine
     engine.close()
 
@@ -277,8 +284,8 @@ def test_an_error_has_its_kind_and_a_next_step(code, text, kind, type_, hint):
             assert error.message == text
 
 
-def test_a_query_that_asks_for_too_much_memory_is_told(tmp_path):
-    engine = embedded(tmp_path / "warehouse", settings={"max_memory_usage": "30000000"})
+def test_a_query_that_asks_for_too_much_memory_is_told(folder):
+    engine = embedded(folder, settings={"max_memory_usage": "30000000"})
     with engine.session() as session:
         with pytest.raises(StatementFailed) as caught:
             session.query("SELECT groupArray(toString(number)) FROM numbers(10000000)")
