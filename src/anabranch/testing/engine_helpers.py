@@ -67,6 +67,11 @@ class EnginePart:
     }
     """Columns of all types that the engine has: an expression for each."""
 
+    odd_column: ClassVar[str] = 'Quo"te'
+    """A column's name that has to be quoted with care."""
+    odd_relation: ClassVar[str] = 'a"b; --'
+    """A relation's."""
+
     pointers: ClassVar[int] = 3000
     """So many are set at once, where the engine's statements are quick enough for it."""
     pointer_seconds: ClassVar[float] = 0.01
@@ -76,8 +81,11 @@ class EnginePart:
 
     def odd_names(self, engine: Engine) -> list[str]:
         """Those that the engine takes."""
-        refused, longest = engine.identifiers.refused, engine.identifiers.longest
-        return [n for n in ODD_NAMES if not set(n) & set(refused) and len(n.encode()) <= longest]
+        return [n for n in ODD_NAMES if engine.identifiers.takes(n)]
+
+    def odd_schema(self, engine: Engine) -> str:
+        """The oddest that it takes."""
+        return next(n for n in ('quo"te d', "with space", "with_more") if engine.identifiers.takes_schema(n))
 
     def claims(self, engine: Engine, capability: Capability) -> bool:
         return engine.capabilities.get(capability) is Support.FULL

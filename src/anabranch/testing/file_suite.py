@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from anabranch.ports.engine import Session
-from anabranch.testing.engine_helpers import SCHEMA, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, EnginePart, OpenEngine, at, failure, rows, text
 
 
-class FileSuite:
+class FileSuite(EnginePart):
     def load(
         self, session: Session, folder: Path, content: str | bytes, columns: Mapping[str, str] | None = None
     ) -> int:
@@ -68,7 +68,12 @@ class FileSuite:
     def test_declared_types(self, open_engine: OpenEngine, tmp_path: Path) -> None:
         engine = open_engine()
         with engine.session() as session:
-            self.load(session, tmp_path, "id,code,other\n1,007,1\n2,008,2\n", {"code": "VARCHAR", "id": "BIGINT"})
+            self.load(
+                session,
+                tmp_path,
+                "id,code,other\n1,007,1\n2,008,2\n",
+                {"code": session.grammar.text, "id": session.grammar.integer},
+            )
             assert rows(session, at("seed")) == [(1, "007", 1), (2, "008", 2)]
             for wrong in ({"nothing": "BIGINT"}, {"id": "no such type"}, {"code": "DATE"}):
                 failure(partial(self.load, session, tmp_path, "id,code\n1,a\n2,b\n", wrong))
@@ -85,18 +90,20 @@ class FileSuite:
     def test_odd_column_names(self, open_engine: OpenEngine, tmp_path: Path) -> None:
         engine = open_engine()
         with engine.session() as session:
-            types = {"select": "VARCHAR", "it's": "VARCHAR", 'quo"te': "VARCHAR"}
-            self.load(session, tmp_path, 'select,it\'s,"quo""te",ünï\n1,2,3,4\n', types)
+            names = ["select", "it's", self.odd_column, "ünï"]
+            header = ",".join('"' + n.replace('"', '""') + '"' for n in names)
+            types = dict.fromkeys(names[:3], session.grammar.text)
+            self.load(session, tmp_path, f"{header}\n1,2,3,4\n", types)
             found = session.describe(at("seed"))
             assert found is not None
-            assert [n for n, _ in found.columns] == ["select", "it's", 'quo"te', "ünï"]
+            assert [n for n, _ in found.columns] == names
             assert rows(session, at("seed")) == [("1", "2", "3", 4)]
         engine.close()
 
     def test_a_file_without_rows(self, open_engine: OpenEngine, tmp_path: Path) -> None:
         engine = open_engine()
         with engine.session() as session:
-            assert self.load(session, tmp_path, "id,name\n", {"id": "BIGINT"}) == 0
+            assert self.load(session, tmp_path, "id,name\n", {"id": session.grammar.integer}) == 0
             found = session.describe(at("seed"))
             assert found is not None
             assert [n for n, _ in found.columns] == ["id", "name"]

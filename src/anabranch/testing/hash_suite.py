@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from anabranch.ports.engine import Session
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, OpenEngine, at, failure
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure
 
 
-class HashSuite:
+class HashSuite(EnginePart):
     same_values: ClassVar[tuple[tuple[str, str], ...]] = (("1 + 1", "2"), ("CAST(1.50 AS DECIMAL(9, 2))",) * 2)
     """Pairs of expressions with one value of one type."""
     different_values: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -31,6 +32,11 @@ class HashSuite:
         ("INTERVAL '1' MONTH", "INTERVAL '30' DAY"),
     )
     """Pairs that a query can tell apart, by value or by type. An adapter adds what its engine has more."""
+
+    def numbered(self, numbers: Sequence[str]) -> str:
+        """A query of these rows in this order: ``x``, the number, and ``y``, a text."""
+        values = ", ".join(f"({n}, 'n{n}')" for n in numbers)
+        return f"SELECT * FROM (VALUES {values}) AS t(x, y)"
 
     def content(self, session: Session, query: str, columns: tuple[str, ...] = ("x",)) -> str:
         """The hash of what ``query`` returns."""
@@ -63,10 +69,9 @@ class HashSuite:
             session.create_schemas([SCHEMA])
             numbers = [str(n * 7919 % 5000) for n in range(5000)]
             orders = (numbers, sorted(numbers), sorted(numbers, key=int, reverse=True))
-            values = [", ".join(f"({n}, 'n{n}')" for n in order) for order in orders]
-            shuffled = [self.content(session, f"SELECT * FROM (VALUES {v}) AS t(x, y)", ("x", "y")) for v in values]
+            shuffled = [self.content(session, self.numbered(order), ("x", "y")) for order in orders]
             assert len(set(shuffled)) == 1
-            nothing = "SELECT 0 AS x WHERE false"
+            nothing = "SELECT x FROM (SELECT 0 AS x) AS s WHERE x > 0"
             queries = [nothing, *(" UNION ALL ".join(["SELECT 0 AS x"] * n) for n in (1, 2, 3))]
             queries += ["SELECT 1 AS x UNION ALL SELECT 1", "SELECT 2 AS x UNION ALL SELECT 2"]
             assert len({self.content(session, query) for query in queries}) == len(queries), (
@@ -78,8 +83,8 @@ class HashSuite:
         engine = open_engine()
         with engine.session() as session:
             session.create_schemas([SCHEMA])
-            query = 'SELECT 1 AS x, 2 AS y, \'a\' AS "it\'s ""z"""'
-            asked = [("x",), ("y",), ("x", "y"), ("y", "x"), (), ("x", 'it\'s "z"')]
+            query = f"SELECT 1 AS x, 2 AS y, 'a' AS {session.grammar.identifier(self.odd_column)}"
+            asked = [("x",), ("y",), ("x", "y"), ("y", "x"), (), ("x", self.odd_column)]
             hashes = [self.content(session, query, columns) for columns in asked]
             assert len(set(hashes)) == len(asked)
             other = self.content(session, "SELECT 1 AS x, 3 AS y")

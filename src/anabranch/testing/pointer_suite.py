@@ -57,7 +57,7 @@ class PointerSuite(EnginePart):
     def test_pointers_of_odd_names(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
         with engine.session() as session:
-            odd = "with space" if '"' in engine.identifiers.refused else 'quo"te'
+            odd = self.odd_schema(engine)
             schemas = ("select", odd, "data")
             session.create_schemas(schemas)
             pointers = {}

@@ -93,10 +93,10 @@ class SessionSuite(EnginePart):
     def test_a_query_says_columns_and_rows(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
         with engine.session() as session:
-            found = session.query("SELECT 1 AS a, 'x' AS \"B c\", NULL AS n")
+            found = session.query(f"SELECT 1 AS a, 'x' AS {session.grammar.identifier('B c')}, NULL AS n")
             assert found.columns == ("a", "B c", "n")
             assert [tuple(r) for r in found.rows] == [(1, "x", None)]
-            nothing = session.query("SELECT 1 AS a WHERE 1 = 0")
+            nothing = session.query("SELECT a FROM (SELECT 1 AS a) AS s WHERE 1 = 0")
             assert nothing.columns == ("a",)
             assert list(nothing.rows) == []
             assert [r[0] for r in session.query(f"SELECT id FROM ({SMALL}) AS s ORDER BY id", 1).rows] == [1]

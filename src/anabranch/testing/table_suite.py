@@ -16,7 +16,7 @@ class TableSuite(EnginePart):
         with engine.session() as session:
             before = session.schemas()
             session.create_schemas([])
-            odd = "with_more" if '"' in engine.identifiers.refused else 'quo"te'
+            odd = self.odd_schema(engine)
             session.create_schemas([SCHEMA, "select", odd])
             session.create_schemas([SCHEMA, "other"])
             assert set(session.schemas()) - set(before) == {SCHEMA, "select", odd, "other"}
@@ -89,9 +89,7 @@ class TableSuite(EnginePart):
         engine = open_engine()
         with engine.session() as session:
             names = self.odd_names(engine)
-            for schema in ("select", 'quo"te d'):
-                if set(schema) & set(engine.identifiers.refused):
-                    continue
+            for schema in ("select", self.odd_schema(engine)):
                 session.create_schemas([schema])
                 for number, name in enumerate(names):
                     session.create_table(at(name, schema), f"SELECT {number} AS id")
@@ -126,9 +124,10 @@ class TableSuite(EnginePart):
     def test_describe_and_find_agree(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
         selected = ", ".join(f"{value} AS {name}" for name, value in self.odd_columns.items())
+        odd = [engine.grammar.identifier(n) for n in ("select", self.odd_column)]
         with engine.session() as session:
             session.create_schemas([SCHEMA, "data"])
-            session.create_table(at("table"), f'SELECT {selected}, 1 AS "select", 2 AS "Quo""te"')
+            session.create_table(at("table"), f"SELECT {selected}, 1 AS {odd[0]}, 2 AS {odd[1]}")
             session.create_table(at("table", "data"), f"SELECT * FROM {text(session, at('table'))}")
             session.create_view(at("view"), f"SELECT * FROM {text(session, at('table', 'data'))} WHERE 1 = 1")
             session.point({at("pointer"): at("table")})
@@ -139,7 +138,7 @@ class TableSuite(EnginePart):
                 assert session.columns(relation) == each.columns
                 with transaction(session):
                     assert session.describe(relation) == each
-                assert [n for n, _ in each.columns] == [*self.odd_columns, "select", 'Quo"te']
+                assert [n for n, _ in each.columns] == [*self.odd_columns, "select", self.odd_column]
                 assert all(kind for _, kind in each.columns)
                 assert each.columns == found[at("table")].columns
             assert not found[at("table")].is_view

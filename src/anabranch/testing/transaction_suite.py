@@ -182,7 +182,7 @@ class TransactionSuite(EnginePart):
                     lambda: session.point({at("p"): None}),
                     lambda: session.drop([at("t")]),
                     lambda: session.execute(f"INSERT INTO {text(session, at('t'))} VALUES (3, 'x')"),
-                    lambda: session.execute(f"DELETE FROM {text(session, at('t'))}"),
+                    lambda: session.execute(f"DELETE FROM {text(session, at('t'))} WHERE 1 = 1"),
                     lambda: session.query(f"INSERT INTO {text(session, at('t'))} VALUES (3, 'x')"),
                 ]
                 for write in writes:
