@@ -4,12 +4,24 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.testing.engine_helpers import SMALL, at
 
+NEEDED = [
+    pytest.mark.clickhouse,
+    pytest.mark.skipif(
+        not all(map(find_spec, ("chdb", "clickhouse_connect", "pyarrow"))),
+        reason="needs chdb, clickhouse-connect and pyarrow: pip install 'anabranch[clickhouse]'",
+    ),
+]
+"""Of a test that embeds ClickHouse."""
 QUICK = {"fsync_metadata": "0"}
 """A machine doesn't lose its power in a test."""
 
@@ -17,6 +29,8 @@ BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
 from typing import Any
+import pytest
+
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.errors import WarehouseError
 from anabranch.ports.engine import Relation
@@ -28,6 +42,26 @@ engine = ClickHouseEngine.embedded(path, patience=20, settings={"fsync_metadata"
 
 def embedded(path: Path, **more: Any) -> ClickHouseEngine:
     return ClickHouseEngine.embedded(path, **{"settings": QUICK, **more})
+
+
+def emptied(engine: ClickHouseEngine) -> None:
+    with engine.session() as session:
+        for schema in session.schemas():
+            session.drop([f.relation for f in session.find([schema])])
+        session.drop_schemas(session.schemas())
+        assert session.schemas() == ["default"]
+    engine.close()
+
+
+@contextlib.contextmanager
+def kept_open(path: Path) -> Iterator[Path]:
+    """``path``, opened once for many tests: each time that chdb closes a folder, it leaves some threads behind, and what
+    they have open."""
+    engine = embedded(path)
+    with engine.session():
+        pass
+    yield path
+    engine.close()
 
 
 def made(path: Path) -> Path:

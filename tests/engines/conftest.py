@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support import postgres
+from tests.support import spark as spark_support
 
+from anabranch.engines.spark import SparkEngine, SparkSession
 from anabranch.testing.engine_suite import EngineSuite
 
 if TYPE_CHECKING:
@@ -78,3 +80,32 @@ def postgres_url(postgres_server: str, administrator: psycopg.Connection) -> Ite
     name = f"warehouse_{next(_numbers)}"
     yield postgres_server.replace("/postgres?", f"/{name}?")
     administrator.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def spark_server() -> Iterator[str]:
+    lacking = spark_support.missing()
+    if lacking:
+        pytest.skip(lacking)
+    with spark_support.server() as address:
+        yield address
+
+
+@pytest.fixture
+def spark(spark_server: str) -> Iterator[str]:
+    """The address of a Spark Connect server, for this test alone, with nothing in it."""
+    with spark_support.turn():
+        for engine in (SparkEngine(spark_server), SparkEngine(spark_server, table_format="iceberg", catalog="ice")):
+            with engine.session() as session:
+                empty(session)
+        yield spark_server
+
+
+def empty(session: SparkSession) -> None:
+    """Drops all that there is, and the quicker way: without Iceberg's files."""
+    for schema in set(session.schemas()) - {"default"}:
+        for name, is_view in session.kinds(schema).items():
+            session.execute(
+                f"DROP {'VIEW' if is_view else 'TABLE'} {session.grammar.name(session.own_catalog, schema, name)}"
+            )
+        session.drop_schemas([schema])

@@ -12,7 +12,7 @@ import requests
 from google.auth import exceptions as auth
 from tests.support.recorded_bigquery import PROJECT, Recorded, RecordedEngine, answered, failure
 
-from anabranch.engines.bigquery import BigQueryEngine
+from anabranch.engines.bigquery import BigQueryEngine, open_engine
 from anabranch.errors import AnabranchError, ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.engine import Relation
 
@@ -167,7 +167,7 @@ def test_what_does_not_pass_is_told(recorded):
         ("accessDenied", "User does not have permission to query table shop:d.t", "roles/bigquery.dataViewer"),
         ("quotaExceeded", "Quota exceeded: Your table exceeded quota for imports", "quota"),
         ("bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 1", "maximum_bytes_billed"),
-        ("notFound", "Not found: Dataset shop:d was not found in location US", "warehouse.location"),
+        ("notFound", "Not found: Dataset shop:d was not found in location US", "settings.location"),
         ("notFound", "Not found: Table shop:d.t", None),
         ("billingNotEnabled", "Billing has not been enabled for this project", "billing_project"),
     ],
@@ -193,7 +193,7 @@ def test_a_project_that_is_not_there(recorded):
     assert not engine.exists()
     with pytest.raises(WarehouseUnavailable, match="Not found: Project shop") as caught, engine.session():
         pass
-    assert "warehouse.project" in (caught.value.hint or "")
+    assert "warehouse.database" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -289,6 +289,15 @@ def test_settings_are_part_of_every_statement(recorded):
     assert configuration["query"]["useLegacySql"] is False
     assert configuration["labels"]["anabranch_environment"] == "feature"
     assert set(configuration["labels"]) == {"anabranch_environment", "anabranch_asset"}
+
+
+def test_a_projects_file_says_where_it_is(tmp_path):
+    settings = {"location": "EU", "credentials": str(tmp_path / "key.json"), "priority": "BATCH"}
+    engine = open_engine(PROJECT, settings, connections=3, patience=9)
+    assert (engine._location, engine._credentials) == ("EU", tmp_path / "key.json")
+    assert (engine._connections, engine._patience) == (3, 9)
+    assert engine._options == {"priority": "BATCH"}
+    assert open_engine(PROJECT, {})._location == "US"
 
 
 @pytest.mark.parametrize(

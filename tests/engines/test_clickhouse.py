@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
-from tests.engines.clickhouses import embedded
+from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
 
 from anabranch.testing.engine_helpers import OpenEngine
 from anabranch.testing.engine_suite import EngineSuite
+from anabranch.testing.session_suite import SessionSuite
+from anabranch.testing.transaction_suite import TransactionSuite
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 SLOW = (
     "SELECT a.number AS a, cityHash64(a.number + b.number) AS b"
@@ -103,8 +105,25 @@ class ClickHouseSuite(EngineSuite):
     )
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
+        yield path
+
+
 class TestEmbedded(ClickHouseSuite):
     title = "ClickHouse, embedded"
+
+    @pytest.fixture
+    def open_engine(self, folder) -> OpenEngine:
+        emptied(embedded(folder))
+        return lambda: embedded(folder, patience=5)
+
+
+class TestEmbeddedAndClosed(SessionSuite, TransactionSuite):
+    """In a folder that is closed whenever nobody uses it, as commands do."""
+
+    slow_query = SLOW
 
     @pytest.fixture
     def open_engine(self, tmp_path) -> OpenEngine:

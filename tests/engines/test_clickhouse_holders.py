@@ -8,14 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent, indent
 
-import pyarrow
 import pytest
-from tests.engines.clickhouses import embedded, finish, made, start
+from tests.engines.clickhouses import NEEDED, embedded, finish, made, start
 
 from anabranch.errors import WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.testing.engine_helpers import SMALL, at, text
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 HOLD = """
 with engine.session():
@@ -285,6 +284,8 @@ def test_a_process_killed_at_any_moment_leaves_tables_whole_or_not_there(path, w
 
 
 def test_rows_that_a_thread_reads_stay_while_another_drops_the_table(path):
+    import pyarrow
+
     engine = embedded(path)
     with engine.session() as writer, engine.session(read_only=True) as reader:
         writer.create_schemas(["suite"])

@@ -4,9 +4,8 @@ import threading
 import time
 from urllib.parse import quote
 
-import pyarrow
 import pytest
-from tests.engines.clickhouses import QUICK
+from tests.engines.clickhouses import NEEDED, QUICK, emptied
 from tests.engines.test_clickhouse import SLOW, ClickHouseSuite
 from tests.support.clickhouse import PASSWORD, USER, server
 
@@ -14,7 +13,7 @@ from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.testing.engine_helpers import SMALL, OpenEngine, at, text
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +25,13 @@ def running():
 @pytest.fixture
 def url(running):
     """A server without relations, with a user and a password."""
-    engine = ClickHouseEngine.server(running)
-    with engine.session() as session:
-        for schema in session.schemas():
-            session.drop([f.relation for f in session.find([schema])])
-        session.drop_schemas(session.schemas())
-        assert session.schemas() == ["default"]
-    engine.close()
+    emptied(ClickHouseEngine.server(running))
     scheme, _, place = running.partition("://")
     return f"{scheme}://{USER}:{quote(PASSWORD, safe='')}@{place}/"
 
 
 class TestServer(ClickHouseSuite):
-    title = "ClickHouse, by HTTP"
+    title = "ClickHouse, server"
     pointers = 200
     pointer_seconds = 0.2  # a request each, to a server in Python
 
@@ -133,6 +126,8 @@ def test_an_error_amid_an_answer_is_told_as_it_is(url):
             assert caught.value.kind == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"
             assert "version" not in caught.value.message
             assert "http:" not in caught.value.message
+            import pyarrow
+
             query = "SELECT throwIf(number = 900000) AS x FROM numbers(1000000)"
             with pytest.raises(pyarrow.ArrowException, match="throwIf"):  # which tells what was raised below it
                 pyarrow.table(session.read_arrow(query))

@@ -1,21 +1,26 @@
 """What is ClickHouse's own: clones that share files, versions, views in others' sessions, names."""
 
-import chdb
-import pyarrow
 import pytest
-from tests.engines.clickhouses import embedded, stored
+from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open, stored
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Cloning
 from anabranch.ports.engine import Relation
 from anabranch.testing.engine_helpers import SMALL, at, rows
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
+        yield path
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = embedded(tmp_path / "warehouse")
+def engine(folder):
+    engine = embedded(folder)
+    emptied(engine)
     yield engine
     engine.close()
 
@@ -30,7 +35,7 @@ def session(engine):
 # --- clones
 
 
-def test_a_clone_of_ten_million_rows_takes_next_to_no_place(engine, session, tmp_path):
+def test_a_clone_of_ten_million_rows_takes_next_to_no_place(session, folder):
     def content(table):
         return session.query(f"SELECT count(), sum(cityHash64(id, name)) FROM {table}").rows[0]
 
@@ -38,9 +43,9 @@ def test_a_clone_of_ten_million_rows_takes_next_to_no_place(engine, session, tmp
         at("source"), "SELECT cityHash64(number) AS id, toString(number % 100) AS name FROM numbers(10000000)"
     )
     session.execute("OPTIMIZE TABLE suite.source FINAL")  # else ClickHouse is at it, and its files are counted
-    before = stored(tmp_path)
+    before = stored(folder)
     session.clone(at("source"), at("clone", "other"))
-    assert stored(tmp_path) - before < 1_000_000
+    assert stored(folder) - before < 1_000_000
     held = session.held([at("source"), at("clone", "other")])
     assert held[at("clone", "other")].total == held[at("source")].total > 50_000_000
     own = held[at("clone", "other")].own
@@ -162,7 +167,10 @@ def test_what_has_no_parts_has_no_version(session):
 # --- views
 
 
-def test_a_view_means_the_same_in_sessions_with_other_settings(engine, session, tmp_path):
+def test_a_view_means_the_same_in_sessions_with_other_settings(session, folder):
+    import chdb
+    import pyarrow
+
     session.create_table(at("t"), "SELECT 1 AS a, 'x' AS b")
     queries = {
         "joined": (
@@ -181,7 +189,7 @@ def test_a_view_means_the_same_in_sessions_with_other_settings(engine, session, 
     for name, (query, _) in queries.items():
         session.create_view(at(name), query)
     session.point({at("pointer"): at("joined")})
-    plain = chdb.connect(str((tmp_path / "warehouse").resolve()))
+    plain = chdb.connect(str(folder.resolve()))
     for name, (_, expected) in {**queries, "pointer": queries["joined"]}.items():
         assert session.query(f"SELECT * FROM suite.{name}").rows == expected
         answer = plain.query(f"SELECT * FROM suite.{name}", "ArrowStream").bytes()
@@ -190,8 +198,8 @@ def test_a_view_means_the_same_in_sessions_with_other_settings(engine, session, 
     plain.close()
 
 
-def test_settings_of_a_project_go_into_its_views(tmp_path):
-    engine = embedded(tmp_path / "warehouse", settings={"join_use_nulls": "0"})
+def test_settings_of_a_project_go_into_its_views(engine, folder):
+    engine = embedded(folder, settings={"join_use_nulls": "0"})
     with engine.session() as session:
         session.create_schemas(["suite"])
         session.create_view(

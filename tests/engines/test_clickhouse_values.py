@@ -7,9 +7,8 @@ import time
 import uuid
 from decimal import Decimal
 
-import pyarrow
 import pytest
-from tests.engines.clickhouses import embedded
+from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
 from tests.engines.test_clickhouse import SLOW
 
 from anabranch.engines.clickhouse_arrow import nullable
@@ -18,12 +17,19 @@ from anabranch.engines.clickhouse_settings import MEANING, SESSION
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
 from anabranch.testing.engine_helpers import at, rows
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = NEEDED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
+        yield path
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = embedded(tmp_path / "warehouse")
+def engine(folder):
+    engine = embedded(folder)
+    emptied(engine)
     yield engine
     engine.close()
 
@@ -85,6 +91,8 @@ def test_a_declared_type_takes_null(kind, made):
 
 
 def test_nested_types_go_and_come_back_as_arrow(session):
+    import pyarrow
+
     kinds = {
         "a": "Array(Nullable(Int32))",
         "b": "Array(Array(String))",
@@ -122,12 +130,16 @@ def test_nested_types_go_and_come_back_as_arrow(session):
     ],
 )
 def test_what_a_type_cannot_hold_is_refused_and_not_changed(session, values, kind):
+    import pyarrow
+
     with pytest.raises(StatementFailed):
         session.load_arrow(at("t"), [pyarrow.table({"x": values})], {"x": kind})
     assert session.describe(at("t")) is None
 
 
 def test_a_null_keeps_its_place_among_texts_that_are_cast(session):
+    import pyarrow
+
     part = pyarrow.table({"x": ["1", None, "3"], "d": ["2020-01-01", None, "1900-02-03"], "n": pyarrow.nulls(3)})
     kinds = {"x": "Int32", "d": "Date32", "n": "Float64"}
     assert session.load_arrow(at("t"), [part], kinds) == 3
@@ -272,8 +284,8 @@ def test_an_error_has_its_kind_and_a_next_step(code, text, kind, type_, hint):
             assert error.message == text
 
 
-def test_a_query_that_asks_for_too_much_memory_is_told(tmp_path):
-    engine = embedded(tmp_path / "warehouse", settings={"max_memory_usage": "30000000"})
+def test_a_query_that_asks_for_too_much_memory_is_told(folder):
+    engine = embedded(folder, settings={"max_memory_usage": "30000000"})
     with engine.session() as session:
         with pytest.raises(StatementFailed) as caught:
             session.query("SELECT groupArray(toString(number)) FROM numbers(10000000)")

@@ -74,8 +74,9 @@ def server(*options: str) -> Iterator[str]:
     assert process.stdin
     assert process.stdout
     try:
-        ready, _, _ = select.select([process.stdout], [], [], START_LIMIT)
-        answer = json.loads(process.stdout.readline() or "{}") if ready else {}
+        ready = select.poll()  # of any number of files, which a process with ClickHouse has
+        ready.register(process.stdout, select.POLLIN)
+        answer = json.loads(process.stdout.readline() or "{}") if ready.poll(START_LIMIT * 1000) else {}
         assert answer.get("port"), f"no server: {answer or 'it says nothing'}"
         yield f"http://127.0.0.1:{answer['port']}"
     finally:

@@ -21,13 +21,14 @@ from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-__all__ = ["BigQueryEngine", "BigQuerySession"]
+__all__ = ["BigQueryEngine", "BigQuerySession", "open_engine"]
 
 CONNECTIONS = 32
 """Statements at a time: one that defines something takes a second or two, and waits most of it."""
 
 _OPTIONS = {"maximum_bytes_billed": int, "priority": str, "job_timeout_ms": int}
 _BILLED = "billing_project"
+_PLACES = ("credentials", "endpoint", "location")
 
 
 class BigQueryEngine:
@@ -148,7 +149,7 @@ class BigQueryEngine:
         except StatementFailed as failure:
             raise WarehouseUnavailable(
                 f"{self.place} can't be opened: {failure.message}",
-                hint=failure.hint or "check warehouse.project, and that these credentials may see it",
+                hint=failure.hint or "check warehouse.database, and that these credentials may see it",
             ) from failure
 
     def _connect(self) -> bigquery.Client:
@@ -206,6 +207,27 @@ class BigQueryEngine:
                 self._jobs = None
 
 
+def open_engine(
+    project: str, settings: Mapping[str, str], connections: int = CONNECTIONS, patience: float = 120.0
+) -> BigQueryEngine:
+    """As a project's file says it: ``location``, ``credentials`` and ``endpoint`` are settings there as well.
+
+    Raises:
+        ConfigError: there is no such setting, or it has no such value.
+    """
+    rest = {name: value for name, value in settings.items() if name not in _PLACES}
+    credentials = settings.get("credentials")
+    return BigQueryEngine(
+        project,
+        location=settings.get("location", "US"),
+        settings=rest,
+        credentials=Path(credentials).expanduser() if credentials else None,
+        endpoint=settings.get("endpoint"),
+        connections=connections,
+        patience=patience,
+    )
+
+
 def _read(settings: Mapping[str, str], project: str) -> tuple[dict[str, object], str]:
     """The options of each job, and the project that it is run in."""
     options: dict[str, object] = {}
@@ -214,7 +236,8 @@ def _read(settings: Mapping[str, str], project: str) -> tuple[dict[str, object],
             continue
         if name not in _OPTIONS:
             raise ConfigError(
-                f"BigQuery has no setting {name!r}", hint=f"there are {', '.join(sorted([*_OPTIONS, _BILLED]))}"
+                f"BigQuery has no setting {name!r}",
+                hint=f"there are {', '.join(sorted([*_OPTIONS, _BILLED, *_PLACES]))}",
             )
         try:
             options[name] = _OPTIONS[name](value)

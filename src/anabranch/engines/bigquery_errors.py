@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from anabranch.errors import AnabranchError, StatementFailed, WarehouseUnavailable
 
-LOGIN = "log in anew (gcloud auth application-default login), or set warehouse.credentials to a key file"
+LOGIN = "log in anew (gcloud auth application-default login), or set warehouse.settings.credentials to a key file"
 PASSING = frozenset(
     {
         "backendError",
@@ -26,8 +26,8 @@ _LINES = 4
 _HINTS = {
     "accessDenied": "ask for a role on the project or the dataset: roles/bigquery.jobUser to run statements,"
     " roles/bigquery.dataViewer to read, roles/bigquery.dataEditor to write",
-    "billingNotEnabled": "link the project to a billing account, or name another one in settings.billing_project",
-    "bytesBilledLimitExceeded": "raise settings.maximum_bytes_billed, or have the query read less",
+    "billingNotEnabled": "link the project to a billing account, or set warehouse.settings.billing_project",
+    "bytesBilledLimitExceeded": "raise warehouse.settings.maximum_bytes_billed, or have the query read less",
     "quotaExceeded": "wait until the quota is renewed (most are at midnight, Pacific Time), or have it raised",
     "rateLimitExceeded": "run it again later, or set warehouse.connections lower",
     "resourcesExceeded": "split the query: one step of it was too large for the slots it had",
@@ -94,7 +94,7 @@ def failed(kind: str, text: str) -> StatementFailed:
     """A statement that BigQuery refused, with a hint where there is something to do about it."""
     hint = _HINTS.get(kind)
     if kind == "notFound" and "Dataset" in text and "in location" in text:
-        hint = "check the dataset's name, and that warehouse.location says where it is"
+        hint = "check the dataset's name, and that warehouse.settings.location says where it is"
     return StatementFailed(text, kind=kind, hint=hint)
 
 

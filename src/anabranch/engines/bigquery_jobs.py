@@ -8,6 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from anabranch.engines.bigquery_errors import PASSING, errors, failed, is_lost, reason, said
@@ -25,6 +26,7 @@ PAGE = 20_000
 """Rows of one answer at most; BigQuery sends fewer where they are large."""
 
 _LONGEST_PAUSE = 30.0
+_STOPPED_TOGETHER = 8
 _DISTURBED = "Could not serialize access"
 """Of DML on a table that another statement changed meanwhile."""
 
@@ -110,8 +112,10 @@ class Jobs:
     def interrupt(self) -> None:
         """Has BigQuery stop the jobs under way."""
         self._stops += 1  # without a lock: this may be a signal's handler
-        for job_id in list(self._running):
-            self._cancel(job_id)
+        running = list(self._running)
+        if running:
+            with ThreadPoolExecutor(min(len(running), _STOPPED_TOGETHER), "bigquery-stop") as pool:
+                list(pool.map(self._cancel, running))
 
     def _cancel(self, job_id: str) -> None:
         # one that isn't there yet is stopped when it has begun; one that has ended needs nothing

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+_PLAIN = re.compile("[A-Za-z0-9_]+")
+
 
 class Capability(StrEnum):
     """What an engine may be able to do; the conformance suite verifies what an engine claims."""
@@ -59,22 +61,25 @@ class Case(StrEnum):
 class Identifiers:
     """Which names an engine takes. ``longest``: of a relation, in bytes of UTF-8. ``refused``: characters that none
     may have, quoted or not. ``categories``: those of Unicode, or their first letters, that all characters of a
-    relation's name are of; none: any. ``plain_schemas``: schemas are named with letters of ASCII, digits and ``_``."""
+    relation's name are of; none: any. ``plain_schemas``: schemas are named with letters of ASCII, digits and ``_``;
+    ``plain``: relations are, too."""
 
     longest: int
     case: Case
     refused: str = ""
     categories: tuple[str, ...] = ()
     plain_schemas: bool = False
+    plain: bool = False
 
     def takes(self, name: str) -> bool:
         """Whether a relation may be named so."""
         return (
             0 < len(name.encode()) <= self.longest
             and not set(name) & set(self.refused)
+            and (not self.plain or _PLAIN.fullmatch(name) is not None)
             and (not self.categories or all(unicodedata.category(c).startswith(self.categories) for c in name))
         )
 
     def takes_schema(self, name: str) -> bool:
         """Whether a schema may."""
-        return self.takes(name) and (not self.plain_schemas or re.fullmatch("[A-Za-z0-9_]+", name) is not None)
+        return self.takes(name) and (not self.plain_schemas or _PLAIN.fullmatch(name) is not None)

@@ -1,0 +1,414 @@
+"""Spark's sessions: what the suite doesn't ask. Errors, tags, rows that come in many parts, texts, pointers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from functools import partial
+
+import pyarrow as pa
+import pytest
+from tests.support import spark as support
+
+from anabranch.engines.spark import SparkEngine
+from anabranch.engines.spark_catalog import pointed
+from anabranch.engines.spark_errors import told
+from anabranch.engines.spark_grammar import SPARK
+from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
+from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.engine import ArrowStream, Relation
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, at, failure, rows
+
+SLOW = "SELECT a.id AS a, xxhash64(a.id, b.id) AS b FROM range(1000000) AS a CROSS JOIN range(1000000) AS b"
+SECRET = "dapi0123456789abcdef"
+
+
+# --- without a server
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:15002", "http://host:1", "sc://", f"sc://host:1;token={SECRET}", "sc://h/x"]
+)
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(ConfigError) as caught:
+        SparkEngine(url)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_unknown_table_format_is_refused():
+    with pytest.raises(ConfigError):
+        SparkEngine("sc://host", table_format="hudi")  # type: ignore[arg-type]
+
+
+def test_an_engine_is_made_without_the_driver_and_tells_no_secret():
+    engine = SparkEngine(f"sc://host:443/;use_ssl=true;token={SECRET};x-own-header={SECRET}2", catalog="main")
+    assert engine.place == "sc://host:443/main"
+    assert SECRET not in repr(engine)
+    assert engine.exists()
+    assert engine.revision() is None
+    assert SparkEngine("sc://host").place == "sc://host:15002"
+
+
+def test_nobody_there_is_told_soon_and_without_the_token():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    engine = SparkEngine(f"sc://127.0.0.1:{port}/;token={SECRET}", patience=1)
+    began = time.monotonic()
+    with pytest.raises(WarehouseUnavailable) as caught, engine.session():
+        pass
+    assert time.monotonic() - began < 20
+    assert f"127.0.0.1:{port}" in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "status", "expected", "hint"),
+    [
+        ("[PARSE_SYNTAX_ERROR] Syntax error\n\nJVM stacktrace:\nat x", "", "", "PARSE_SYNTAX_ERROR", None),
+        ("(org.apache.iceberg.exceptions.NoSuchTableException) No table", "", "", "NoSuchTableException", None),
+        ("[INSUFFICIENT_PERMISSIONS] Insufficient privileges", "", "", "INSUFFICIENT_PERMISSIONS", "privilege"),
+        ("no", "", "PERMISSION_DENIED", "PERMISSION_DENIED", "privilege"),
+        ("too much", "", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "limit"),
+        ("[QUOTA_EXCEEDED.TABLES] Too many tables", "", "", "QUOTA_EXCEEDED.TABLES", "limit"),
+        ("something", "", "", "Fallback", None),
+    ],
+)
+def test_errors_of_statements(text, kind, status, expected, hint):
+    error = told(text, kind, "sc://host", status=status, fallback="Fallback")
+    assert isinstance(error, StatementFailed)
+    assert error.kind == expected
+    assert "JVM" not in error.message
+    assert (hint is None and error.hint is None) or (hint or "") in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        (f"Token {SECRET} has expired", "UNAUTHENTICATED", "credentials"),
+        ('of RPC that\n\tdetails = "Connection refused"\n', "UNAVAILABLE", "reached: Connection refused"),
+        ("[INVALID_HANDLE.SESSION_CHANGED] The handle is invalid", "", "lost"),
+        ("[NO_ACTIVE_SESSION] No active Spark session found.", "", "lost"),
+        ("java.io.IOException: No space left on device", "", "no space left"),
+    ],
+)
+def test_errors_of_the_connection(text, status, expected):
+    error = told(text, "", "sc://host", status=status, secrets=[SECRET])
+    assert isinstance(error, WarehouseUnavailable)
+    assert expected in error.message
+    assert error.hint
+    assert SECRET not in error.message
+
+
+def test_what_a_pointer_is():
+    assert pointed("SELECT * FROM `c`.`s`.`t`") == Relation("s", "t", "c")
+    assert pointed("SELECT * FROM `c`.`s``s`.`t``\n`") == Relation("s`s", "t`\n", "c")
+    for other in (
+        "SELECT * FROM `s`.`t`",
+        "SELECT * FROM `c`.`s`.`t` ",
+        "SELECT * FROM c.s.t",
+        "select * FROM `c`.`s`.`t`",
+    ):
+        assert pointed(other) is None
+
+
+def test_the_grammar_doubles_what_is_special():
+    assert SPARK.identifier("a`b\\") == "`a``b\\`"
+    assert SPARK.literal('it\'s \\ "x"') == "'it\\'s \\\\ \"x\"'"
+
+
+# --- with one
+
+spark_only = pytest.mark.spark
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def engine(request, spark) -> SparkEngine:
+    return SparkEngine(spark, table_format=request.param, catalog="ice" if request.param == "iceberg" else None)
+
+
+@spark_only
+def test_texts_come_back_as_they_went(engine):
+    odd = [
+        "it's",
+        'a "b"',
+        "back\\slash",
+        "\\n",
+        "new\nline",
+        "\t",
+        "%_\\%",
+        "ünï\U0001f600",
+        "--",
+        "/* */",
+        "`",
+        "\r\n",
+        "${x}",
+    ]
+    with engine.session() as session:
+        for text in odd:
+            assert session.query(f"SELECT {SPARK.literal(text)}").rows == [(text,)]
+
+
+@spark_only
+def test_sessions_share_nothing_but_tables(engine):
+    with engine.session() as session:
+        session.execute("SET spark.sql.session.timeZone = Asia/Tokyo")
+        session.execute("CREATE TEMPORARY VIEW mine AS SELECT 1 AS id")
+    with engine.session() as session:
+        zone, strict = session.query(
+            "SELECT current_timezone(), CAST(CAST('2020-01-01 00:00:00+00:00' AS TIMESTAMP) AS STRING)"
+        ).rows[0]
+        assert (zone, strict) == ("UTC", "2020-01-01 00:00:00")
+        failure(lambda: session.query("SELECT * FROM mine"))
+        assert failure(lambda: session.query("SELECT CAST('x' AS INT)")).kind == "CAST_INVALID_INPUT"
+        session.create_schemas([SCHEMA])
+        session.execute("CREATE TEMPORARY VIEW temporary AS SELECT 1 AS id")
+        assert session.find([SCHEMA]) == []
+        assert session.targets([SCHEMA]) == {}
+
+
+@spark_only
+def test_settings_of_ones_own(spark):
+    with SparkEngine(spark, settings={"spark.sql.shuffle.partitions": "3"}).session() as session:
+        assert session.query("SET spark.sql.shuffle.partitions").rows == [("spark.sql.shuffle.partitions", "3")]
+    with pytest.raises(StatementFailed), SparkEngine(spark, catalog="nothing").session():
+        pass
+
+
+@spark_only
+def test_statements_carry_tags_by_which_they_can_be_stopped(engine):
+    with engine.session() as session:
+        session.tag({"environment": "feature, one", "plan": "0123"})
+        failed: list[StatementFailed] = []
+        thread = threading.Thread(
+            target=lambda: failed.append(failure(lambda: session.query(f"SELECT max(b) FROM ({SLOW})")))
+        )
+        thread.start()
+        stopped: list[str] = []
+        deadline = time.monotonic() + 30
+        while not stopped and time.monotonic() < deadline:
+            time.sleep(0.5)
+            assert not session._transport._spark.interruptTag("plan=other")
+            stopped = session._transport._spark.interruptTag("environment=feature  one")
+        thread.join(30)
+        assert stopped
+        assert failed[0].kind == "OPERATION_CANCELED"
+
+
+@spark_only
+def test_a_session_that_reads_sends_nothing_but_queries(engine):
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(at("t"), SMALL)
+        name = session.named(at("t"))
+    with engine.session(read_only=True) as session:
+        assert session.query(
+            f"WITH w AS (SELECT * FROM {name}) SELECT id FROM w ORDER BY id DESC -- the last\n;"
+        ).rows == [(2,), (1,)]
+        assert session.query(f"SHOW TABLES IN {session.named_schema(SCHEMA)}").rows
+        assert [tuple(r) for r in session.query(f"EXPLAIN DELETE FROM {name}").columns] == [tuple("plan")]
+        assert pa.table(session.read_arrow(f"SELECT * FROM {name}")).num_rows == 2
+        for other in (
+            f"DELETE FROM {name}",
+            f"SELECT 1) UNION ALL (SELECT 1); DELETE FROM {name}",
+            f"FROM {name} INSERT INTO {name} SELECT *",
+            f"CREATE TEMPORARY VIEW v AS SELECT * FROM {name}",
+            "SET spark.sql.ansi.enabled = false",
+            f"DROP TABLE {name} --",
+            f"SELECT 1) --\n; DROP TABLE {name}",
+        ):
+            failure(partial(session.query, other))
+            failure(partial(session.read_arrow, other))
+        failure(lambda: session.load_arrow(at("made"), [], {"id": "INT"}))
+        failure(lambda: session.rename(at("t"), "u"))
+        failure(lambda: session.clone(at("t"), at("u")))
+        failure(lambda: session.drop_schemas([SCHEMA, "empty"]) or session.create_schemas(["x"]))
+        assert [f.relation for f in session.find([SCHEMA])] == [at("t")]
+        assert session.count(at("t")) == 2
+
+
+@spark_only
+def test_rows_in_many_parts_make_one_table_in_the_end(engine):
+    spare = at("anabranch__load_made")
+
+    def parts(seen: list[bool]) -> Iterator[ArrowStream]:
+        for first in range(0, 300_000, 100_000):
+            yield pa.table({"id": range(first, first + 100_000), "n": [None] * 100_000})
+            with engine.session() as other:
+                seen.append(other.columns(at("made")) is None)
+
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(spare, SMALL)  # left by a process that was killed
+        seen: list[bool] = []
+        assert session.load_arrow(at("made"), parts(seen), {"id": "BIGINT", "n": "STRING"}) == 300_000
+        assert seen == [True] * 3
+        assert [f.relation for f in session.find([SCHEMA])] == [at("made")]
+        assert session.query(f"SELECT sum(id), count(n) FROM {session.named(at('made'))}").rows == [(44999850000, 0)]
+
+        def broken() -> Iterator[ArrowStream]:
+            yield from parts([])
+            raise LookupError("mine")
+
+        with pytest.raises(LookupError, match="mine"):
+            session.load_arrow(at("other"), broken(), {"id": "BIGINT"})
+        assert [f.relation for f in session.find([SCHEMA])] == [at("made")]
+
+
+@spark_only
+def test_wide_rows_go_in_messages_that_fit(engine):
+    wide = pa.table({"x": ["x" * 1_000_000] * 80})
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        assert session.load_arrow(at("made"), [wide], {"x": "STRING"}) == 80
+        assert session.query(f"SELECT sum(length(x)) FROM {session.named(at('made'))}").rows == [(80_000_000,)]
+
+
+@spark_only
+def test_types_of_arrow_that_spark_has_not(engine):
+    part = pa.table(
+        {
+            "small": pa.array([255], pa.uint8()),
+            "large": pa.array([2**64 - 1], pa.uint64()),
+            "words": pa.array(["x"]).dictionary_encode(),
+            "long": pa.array(["y"], pa.large_string()),
+            "at": pa.array([1_600_000_000_123_456_789], pa.timestamp("ns")),
+            "time": pa.array([3_723_000_000], pa.time64("us")),
+            "half": pa.array([1.5], pa.float32()),
+            "fixed": pa.array([b"ab"], pa.binary(2)),
+        }
+    )
+    columns = {"small": "INT", "large": "DECIMAL(20, 0)", "words": "STRING", "long": "STRING", "at": "TIMESTAMP_NTZ",
+               "time": "STRING", "half": "DOUBLE", "fixed": "BINARY"}  # fmt: skip
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.load_arrow(at("made"), [part], columns)
+        (found,) = session.query(
+            f"SELECT small, CAST(large AS STRING), words, long, CAST(at AS STRING), time, half, hex(fixed)"
+            f" FROM {session.named(at('made'))}"
+        ).rows
+        assert found == (
+            255,
+            "18446744073709551615",
+            "x",
+            "y",
+            "2020-09-13 12:26:40.123456",
+            "01:02:03.000000",
+            1.5,
+            "6162",
+        )
+
+
+@spark_only
+def test_views_that_only_look_like_pointers(spark):
+    """Hive's catalog tells of views in lines; a comment can hold such lines too."""
+    engine = SparkEngine(spark)
+    with engine.session() as session:
+        session.create_schemas([SCHEMA, "data"])
+        session.create_table(at("t", "data"), SMALL)
+        text = "SELECT * FROM `spark_catalog`.`data`.`t`"
+        lines = f"\nView Text: {text}\nView Original Text: {text}\nView Schema Mode: COMPENSATION\n"
+        name = session.named
+        session.execute(
+            f"CREATE VIEW {name(at('comment'))} COMMENT {SPARK.literal(lines)} AS SELECT id FROM {name(at('t', 'data'))}"
+        )
+        session.execute(f"CREATE VIEW {name(at('columns'))} (`a: int (nullable = true)`, `, b`) AS {text}")
+        session.execute(f"CREATE VIEW {name(at('swapped'))} (name, id) AS {text}")
+        session.execute(f"CREATE VIEW {name(at('by_hand'))} AS {text}")
+        session.execute(f"CREATE VIEW {name(at('two_lines'))} AS SELECT *\nFROM `spark_catalog`.`data`.`t`")
+        session.point({at("p"): at("t", "data")})
+        session.execute(f"COMMENT ON TABLE {name(at('p'))} IS {SPARK.literal(lines)}")
+        found = session.targets([SCHEMA])
+        assert found == {
+            at("p"): at("t", "data"),
+            at("by_hand"): at("t", "data"),
+            **dict.fromkeys(map(at, ("comment", "columns", "swapped", "two_lines"))),
+        }
+        assert {f.relation: f.definition for f in session.find([SCHEMA])}[at("two_lines")].count("\n") == 1
+
+
+@spark_only
+def test_pointers_that_show_pointers(engine):
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(at("t"), SMALL)
+        session.point({at("a"): at("t"), at("b"): at("a"), at("c"): at("b")})
+        assert rows(session, at("c")) == [(1, "one"), (2, "two")]
+        assert session.targets([SCHEMA]) == {at("a"): at("t"), at("b"): at("a"), at("c"): at("b")}
+
+
+@spark_only
+def test_a_view_changed_by_hand_is_no_pointer(engine):
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        for table in ("t", "u"):
+            session.create_table(at(table), SMALL)
+        session.point({at("p"): at("t"), at("q"): at("t")})
+        session.execute(
+            f"CREATE OR REPLACE VIEW {session.named(at('p'))} (a, b) AS SELECT * FROM {session.named(at('u'))}"
+        )
+        assert session.targets([SCHEMA]) == {at("p"): None, at("q"): at("t")}
+
+
+@spark_only
+def test_a_pointer_into_another_catalog(spark):
+    with (
+        SparkEngine(spark).session() as session,
+        SparkEngine(spark, table_format="iceberg", catalog="ice").session() as ice,
+    ):
+        session.create_schemas([SCHEMA])
+        ice.create_schemas([SCHEMA])
+        ice.create_table(at("t"), SMALL)
+        session.point({at("p"): Relation(SCHEMA, "t", "ice")})
+        assert session.targets([SCHEMA]) == {at("p"): Relation(SCHEMA, "t", "ice")}
+        assert rows(session, at("p")) == [(1, "one"), (2, "two")]
+
+
+@spark_only
+def test_a_table_of_any_columns_names_is_made_and_only_then_mapped(spark):
+    with SparkEngine(spark).session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(at("plain"), SMALL)
+        session.create_table(at("odd"), "SELECT 1 AS `a b;{}()\t=`, 2 AS `b.c`")
+        assert rows(session, at("odd")) == [(1, 2)]
+        properties = [str(session.query(f"SHOW TBLPROPERTIES {session.named(at(t))}").rows) for t in ("plain", "odd")]
+        assert ["columnMapping.mode" in p for p in properties] == [False, True]
+        session.clone(at("odd"), at("clone"))
+        assert session.columns(at("clone")) == session.columns(at("odd"))
+
+
+@spark_only
+def test_what_is_claimed(spark):
+    for engine in (SparkEngine(spark), SparkEngine(spark, table_format="iceberg", catalog="ice")):
+        assert engine.capabilities[Capability.CLONE_TABLE] is Support.PARTLY, "it breaks with its source"
+        assert not engine.clones_outlive_source
+        assert engine.clone_depth is None
+
+
+@spark_only
+def test_a_driver_started_without_a_file_is_not_ended(spark, tmp_path):
+    """``python -c``: pyspark would run its own doctests then."""
+    import subprocess
+    import sys
+
+    code = (
+        "from anabranch.engines.spark import SparkEngine\n"
+        f"with SparkEngine({spark!r}).session() as s: print(s.query('SELECT 7').rows)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        timeout=120,
+    )
+    assert found.stdout == "[(7,)]\n", found.stderr
+
+
+def test_jars_are_named_once():
+    assert len({jar.rpartition(":")[0] for jar in support.JARS}) == len(support.JARS)
