@@ -62,9 +62,8 @@ def server() -> Iterator[str]:
     assert keeper.stdin
     assert keeper.stdout
     try:
-        ready = select.poll()  # select takes no file beyond the 1024th, which a process with ClickHouse has
-        ready.register(keeper.stdout, select.POLLIN)
-        answer = json.loads(keeper.stdout.readline() or "{}") if ready.poll(START_LIMIT * 1000) else {}
+        ready, _, _ = select.select([keeper.stdout], [], [], START_LIMIT)
+        answer = json.loads(keeper.stdout.readline() or "{}") if ready else {}
         assert answer.get("ready"), f"no server: {answer or 'it says nothing'}"
         yield f"postgresql://postgres@/postgres?host={folder}"
     finally:
