@@ -31,7 +31,7 @@ def url(running):
 
 
 class TestServer(ClickHouseSuite):
-    title = "ClickHouse, server"
+    title = "ClickHouse, by HTTP"
     pointers = 200
     pointer_seconds = 0.2  # a request each, to a server in Python
 

@@ -119,15 +119,26 @@ def test_tables_of_two_schemas_are_swapped(session):
 
 
 def test_a_merge_of_parts_is_no_other_version(session):
+    def parts():
+        return session.query("SELECT count() FROM system.parts WHERE table = 't' AND active").rows[0][0]
+
     session.create_table(at("t"), SMALL)
     seen = {session.version(at("t"))}
-    for number in range(3, 8):
-        session.execute(f"INSERT INTO suite.t VALUES ({number}, 'x')")
-        seen.add(session.version(at("t")))
-    assert len(seen) == 6
-    last = session.version(at("t"))
-    session.execute("OPTIMIZE TABLE suite.t FINAL")
-    assert session.version(at("t")) == last
+    for turn in range(2):  # the second time after a mutation
+        session.execute("SYSTEM STOP MERGES suite.t")
+        for number in range(3, 8):
+            session.execute(f"INSERT INTO suite.t VALUES ({number}, 'x')")
+            seen.add(session.version(at("t")))
+        assert len(seen) == 6 + 6 * turn
+        last = session.version(at("t"))
+        assert parts() == 6
+        session.execute("SYSTEM START MERGES suite.t")
+        session.execute("OPTIMIZE TABLE suite.t FINAL")
+        assert parts() == 1
+        assert session.version(at("t")) == last
+        if turn == 0:
+            session.execute("ALTER TABLE suite.t UPDATE name = 'z' WHERE id = 3")
+            seen.add(session.version(at("t")))
     for change in (
         "ALTER TABLE suite.t UPDATE name = 'y' WHERE id = 7",
         "DELETE FROM suite.t WHERE id = 7",

@@ -144,11 +144,13 @@ class Catalog(CommonSession):
             return None
         uuid, engine, expires = found[0]
         is_plain = engine in ("MergeTree", "ReplicatedMergeTree", "SharedMergeTree") and not expires
-        each = "sum(rows), max(max_block_number), max(data_version)"
+        # a part's name ends with its last mutation, if there was one: min_max_level_mutation
+        mutation = "toUInt64OrZero(extract(name, '_[0-9]+_[0-9]+_[0-9]+_([0-9]+)$'))"
+        each = f"sum(rows), max(max_block_number), max({mutation})"
         merged = "" if is_plain else ", groupArray((name, hash_of_all_files))"
         parts = self.query(
             f"SELECT toString(cityHash64(groupArray(p))) FROM (SELECT (partition_id, {each}{merged}) AS p FROM"
-            " (SELECT partition_id, rows, max_block_number, data_version, name, hash_of_all_files FROM system.parts"
+            " (SELECT partition_id, rows, max_block_number, name, hash_of_all_files FROM system.parts"
             f" WHERE {where.format('table')} AND active ORDER BY name) GROUP BY partition_id ORDER BY partition_id)"
         ).rows[0][0]
         columns = self.query(

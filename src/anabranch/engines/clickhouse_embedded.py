@@ -43,8 +43,8 @@ class Embedded:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """After a failure, or Ctrl-C, the connection is made anew: the next query's answer would begin with what the
-        failed one had written so far."""
+        """After a failure, or Ctrl-C, the connection is made anew: else the next answer begins with what the failed
+        one had written so far."""
         if HOUSE.is_forked or self._connection is None:
             raise WarehouseUnavailable(f"the connection to {self._path} is gone", hint="run the command again")
         try:

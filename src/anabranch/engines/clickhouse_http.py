@@ -118,6 +118,8 @@ def _errors(place: str) -> Iterator[None]:
 
 def _told(error: Any, place: str) -> WarehouseError:
     text = str(error).partition(" (for url ")[0]
+    if text.endswith(" is readonly"):  # by the client, which has read what this user may set
+        return told(f"Code: 164. DB::Exception: {text} (READONLY)", place)
     if error.code is None and "Code:" not in text:
         is_wire = error.__cause__ is not None or "HTTP status" in text or "closed" in text
         return _lost(error, place) if is_wire else StatementFailed(text, kind=type(error).__name__)

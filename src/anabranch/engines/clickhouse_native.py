@@ -62,6 +62,6 @@ def blocks(parts: Iterator[bytes], place: str, tag: str | None = None) -> Answer
 
 def exception_in(tail: bytes) -> str:
     """The error that stands at the end of an answer, or ``""``. After it come its length, a tag, and a mark."""
-    at = tail.rfind(b"Code: ")
-    said = tail[at:].partition(b"\r\n__exception__")[0].decode(errors="replace") if at >= 0 else ""
+    begins = [m.start() for m in re.finditer(rb"Code: \d+\. DB::Exception", tail)]
+    said = tail[begins[-1] :].partition(b"\r\n__exception__")[0].decode(errors="replace") if begins else ""
     return re.sub(r"\n\d+ \S+\s*\Z", "", said).strip()

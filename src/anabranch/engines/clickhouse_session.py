@@ -170,7 +170,7 @@ class ClickHouseSession(Catalog):
 
     def sweep(self, schema: str | None = None) -> None:
         """Drops what processes left that were killed at work: tables of some days ago in one schema; or all of it,
-        where nobody else is at work."""
+        where there is no other process."""
         old = f"metadata_modification_time < now() - INTERVAL {_ABANDONED} DAY"
         left = self.left_over("1" if schema is None else f"database = {self.grammar.literal(schema)} AND {old}")
         for relation in left:
