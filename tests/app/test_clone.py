@@ -60,7 +60,7 @@ def test_a_clone_has_readers_of_its_own_once_it_was_written_to(site: Site, ann: 
     assert seen(site)[U] == "mine"
     assert seen(site)[A] != before[A]
     assert seen(site, PROD) == before
-    with pytest.raises(Refused, match="was written to"):
+    with pytest.raises(Refused, match="clones in memory stay there"):
         ann.promote()
     assert clone(ann, reset=True) == {U: Verb.DEFINE, A: Verb.REUSE}
     assert seen(site) == before

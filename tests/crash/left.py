@@ -19,6 +19,8 @@ from anabranch.stores.sqlite import SqliteStore
 DATABASE = "shop.duckdb"
 ADOPTED = "__c?[0-9a-f]{12}$"
 """How an adopted table's name ends, and that of a clone where it isn't shown."""
+HIDDEN = f"{ADOPTED}|__b[0-9a-f]{{12}}$|__(anabranch_)?[gu][0-9]+$"
+"""The same, that of what a clone began as, and that of what is beside a location."""
 
 
 def catalog(folder: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -62,8 +64,8 @@ def seen(folder: Path) -> dict[str, dict[str, Any]]:
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal"
             f" AND schema_name NOT LIKE 'anabranch%' AND NOT regexp_matches(view_name, '{ADOPTED}')"
             " UNION ALL SELECT schema_name, table_name, 'a table' FROM duckdb_tables()"
-            " WHERE (schema_name = 'marts' OR schema_name LIKE 'raw!_!_%' ESCAPE '!')"
-            f" AND NOT regexp_matches(table_name, '{ADOPTED}') AND table_name NOT LIKE '%!_!_g%' ESCAPE '!' ORDER BY ALL"
+            " WHERE (schema_name IN ('marts', 'raw') OR schema_name LIKE 'raw!_!_%' ESCAPE '!')"
+            f" AND NOT regexp_matches(table_name, '{HIDDEN}') ORDER BY ALL"
         ).fetchall()
         for schema, view, text in views:
             name = schema.partition("__")[2] or "prod"

@@ -116,6 +116,12 @@ def then(step: Callable[[Path], int]) -> Callable[[Path], int]:
     return call
 
 
+def declare_key(folder: Path) -> int:
+    file = folder / "anabranch.yaml"
+    file.write_text(file.read_text().replace("amount: double}}", "amount: double}, key: id}"))
+    return 0
+
+
 def killed(*arguments: str) -> Callable[[Path], int]:
     """A command that dies after it has published, and before readers see it."""
 
@@ -196,6 +202,20 @@ BRANCHED = (*PROD, anabranch("env", "create", "feature"))
 CLONED = (*BRANCHED, CLONE, sql("INSERT INTO raw__feature.orders VALUES (1000, 'de', 1000.0)"))
 WRITTEN = (*CLONED, anabranch("apply", "feature"))
 ADOPT = anabranch("adopt", "marts.*", "--yes")
+MERGED = (
+    write("v1"),
+    declare_key,
+    *PROD[1:],
+    anabranch("env", "create", "feature"),
+    CLONE,
+    sql(
+        "INSERT INTO raw__feature.orders VALUES (1000, 'de', 1000.0)",
+        "DELETE FROM raw__feature.orders WHERE id < 5",
+        "UPDATE raw__feature.orders SET amount = 9 WHERE id = 7",
+        "INSERT INTO raw.orders VALUES (2000, 'fr', 1.0)",
+    ),
+    anabranch("apply", "feature"),
+)
 Step = Callable[[Path], int]
 
 
@@ -263,5 +283,7 @@ SCENARIOS = {
     "env create with clones": Scenario(
         WRITTEN, then(anabranch("env", "create", "child", "--from", "feature")), collect, gap=True
     ),
+    "promote what was written to a clone": Scenario(MERGED, PROMOTED[-1], PROMOTED[-1]),
+    "undo a merge": Scenario((*MERGED, PROMOTED[-1]), anabranch("undo", "prod", "--yes"), collect),
     "resume": Scenario((*FEATURE, killed("promote", "feature", "--yes")), anabranch("resume"), collect),
 }

@@ -268,7 +268,7 @@ def test_the_digest_follows_every_file(project: NativeLoader, tmp_path: Path) ->
 def test_the_digest_is_the_same_in_another_folder(tmp_path: Path) -> None:
     one = loader(tmp_path / "a", FILES, sources=SOURCES)
     where = Where(Path("elsewhere.yaml"), 3)
-    moved = {n: SourceSettings(s.columns, s.description, where) for n, s in SOURCES.items()}
+    moved = {n: SourceSettings(s.columns, s.description, where=where) for n, s in SOURCES.items()}
     other = loader(tmp_path / "b", FILES, sources=moved)
     assert one.load().digest == other.load().digest
     assert {n: s.id for n, s in one.load().assets.items()} == {n: s.id for n, s in other.load().assets.items()}

@@ -189,6 +189,63 @@ class EngineLoop:
         with engine.session(read_only=True) as session:
             assert not [s for s in session.schemas() if s.endswith("__feature")]
 
+    @pytest.mark.parametrize("is_keyed", [True, False], ids=["by-key", "as-a-whole"])
+    def test_what_was_written_to_a_clone_is_merged(
+        self, project: Path, engine: Engine, call: Callable[..., Any], is_keyed: bool
+    ) -> None:
+        """Into a source that others go on writing to, and back."""
+        if not is_keyed and not self.replaces:
+            pytest.skip("the engine can't put one table in another's place")
+        self.write(project, "models/marts/total.sql", "SELECT sum(amount) AS v FROM raw.orders\n")
+        for path in MODELS:
+            (project / f"models/{path}.sql").unlink()
+        source = {"key": "id"} if is_keyed else {}
+        said = json.loads((project / "anabranch.yaml").read_text())
+        (project / "anabranch.yaml").write_text(json.dumps({**said, "sources": {"raw.orders": source}}))
+        self.load(engine, at("orders", "raw"), ORDERS)
+        call("apply", "prod", "--yes")
+        call("env", "create", "feature")
+        call("clone", "raw.orders", "-e", "feature", "--yes")
+        self.change(engine, "raw__feature", "DELETE FROM {} WHERE id < 10", [(3, "de", 50.0, date(2020, 1, 1))])
+        if is_keyed:
+            self.change(engine, "raw", None, LATE)
+        own = [*(o for o in ORDERS if o[0] >= 10), (3, "de", 50.0, date(2020, 1, 1))]
+        others = LATE if is_keyed else []
+        call("apply", "feature", "--yes")
+        rehearsed = [(sum(o[2] for o in own),)]
+        before = [(sum(o[2] for o in ORDERS),)]
+        assert self.read(engine, "marts__feature.total") == rehearsed
+        assert self.read(engine, "marts.total") == before
+        told = call("promote", "feature", "--yes", "--json")
+        assert [d["verb"] for d in told["plan"]["decisions"] if d["asset"] == "raw.orders"] == ["merge"]
+        assert told["built"] == []
+        assert self.read(engine, "raw.orders") == sorted([*own, *others], key=repr)
+        assert self.read(engine, "raw__feature.orders") == sorted(own, key=repr), "the clone is as it was"
+        assert self.read(engine, "marts.total") == rehearsed
+        call("undo", "prod", "--yes")
+        assert self.read(engine, "raw.orders") == sorted([*ORDERS, *others], key=repr)
+        assert self.read(engine, "marts.total") == before
+        call("promote", "feature", "--yes")
+        assert self.read(engine, "raw.orders") == sorted([*own, *others], key=repr)
+        call("env", "drop", "feature", "--yes")
+        call("gc")
+        assert self.read(engine, "raw.orders") == sorted([*own, *others], key=repr)
+        assert self.read(engine, "marts.total") == rehearsed
+
+    def change(self, engine: Engine, schema: str, statement: str | None, rows: list[tuple[Any, ...]]) -> None:
+        """Runs a statement on a schema's orders, and adds rows."""
+        self.load(engine, at("more", "spare"), rows)
+        with engine.session() as session:
+            table, more = name(session, at("orders", schema)), name(session, at("more", "spare"))
+            if statement is not None:
+                session.execute(statement.format(table))
+            session.execute(f"INSERT INTO {table} SELECT * FROM {more}")
+            session.drop([at("more", "spare")])
+        engine.close()
+
+    replaces: ClassVar[bool] = True
+    """Whether a table can take another's place, other than by its rows."""
+
     def test_a_command_that_is_killed_is_gone_on_with(
         self, project: Path, engine: Engine, call: Callable[..., Any]
     ) -> None:

@@ -27,7 +27,19 @@ from anabranch.app.holder import describe
 from anabranch.app.hooks import HookRunner
 from anabranch.app.publish import Published, Publisher
 from anabranch.app.staging import Stager
-from anabranch.app.state import JOURNALS, OPEN, PHYSICAL, REF, REFRESHING, SAME, OpenPlan, Physical, Stage, State
+from anabranch.app.state import (
+    CONTENT,
+    JOURNALS,
+    OPEN,
+    PHYSICAL,
+    REF,
+    REFRESHING,
+    SAME,
+    OpenPlan,
+    Physical,
+    Stage,
+    State,
+)
 from anabranch.domain.audit import Finding
 from anabranch.domain.commit import decode_environment
 from anabranch.domain.ids import CommitId, PlanId, TreeId
@@ -130,13 +142,16 @@ class Applier:
         locations = {location for location in reused if location} | inherited
         keeps = self._state.snapshots([b.keeps for b in plan.builds if b.keeps is not None]).values()
         kept = {s.location for s in keeps}
-        moving = {snapshots[s.snapshot].location for s in plan.moving}
-        locations |= moving | kept
+        sources = {str(m.asset): m.content.encode().encode() for m in plan.merges}
+        moved = self._state.snapshots([s.snapshot for s in plan.moving]).values()
+        moving = {s.location for s in moved}
+        locations |= {s.location for s in moved if s.is_physical} | kept
         self._free(moving)
         now = self._state.store.now()
         body = OpenPlan(plan, self._state.holder.token, now).encode()
         keys = [JOURNALS, *guard, *(PHYSICAL + location for location in sorted(locations))]
         keys += [REFRESHING + location for location in sorted(moving)]
+        keys += [CONTENT + location for location in sources]
 
         def change(seen: Mapping[str, bytes]) -> Mapping[str, bytes | None] | None:
             if any(seen.get(key) != cell for key, cell in guard.items()):
@@ -149,6 +164,7 @@ class Applier:
                 return None
             write: dict[str, bytes | None] = {REFRESHING + location: plan.id.encode() for location in moving}
             write.update({SAME + own: there.encode() for own, there in plan.same.items()})
+            write.update({CONTENT + k: cell for k, cell in sources.items() if CONTENT + k not in seen})
             return {**write, JOURNALS: str(int(seen.get(JOURNALS, b"0")) + 1).encode(), OPEN + plan.id: body}
 
         if not self._state.swap(change, keys):
@@ -221,7 +237,7 @@ class Applier:
         return Auditor(self._state, self._providers, plan, inputs.of_audits, inputs.get, self._listen)
 
     def _stage(self, plan: Plan) -> tuple[Sequence[Swap], Sequence[tuple[AssetName, Finding]]]:
-        if not plan.refreshes and not plan.returns:
+        if not plan.moving:
             return (), ()
         inputs = Inputs(self._state, plan.tree, views=True)
         auditor = self._auditor(plan, inputs)

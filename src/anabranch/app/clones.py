@@ -13,6 +13,7 @@ from anabranch.domain import intervals, restated
 from anabranch.domain.clones import (
     AT,
     COPIED,
+    DEPTH,
     ORIGIN,
     PAST,
     Begun,
@@ -167,6 +168,39 @@ class CloneKeeper:
         """Of one with the mark that it has by now."""
         return marked(clone, mark_of(clone, begun, begun)).properties != clone.properties
 
+    def promoted(self, source: Environment, into: Environment) -> dict[AssetName, Snapshot]:
+        """The clones of ``source`` whose writes a promotion takes along: as it was last applied.
+
+        Raises:
+            Refused: they hold something that ``into`` can't have.
+        """
+        theirs = self.of(source)
+        if into.name != self._trunk and (theirs or self.of(into)):
+            raise Refused(
+                f"{source.name} or {into.name} has clones of its own: it can be promoted into {self._trunk} only",
+                hint=f"anabranch promote {source.name} --into {self._trunk}",
+            )
+        looked = self.look(source)
+        if looked.notes:
+            raise WarehouseBusy(looked.notes[0], hint="try again")
+        for asset, clone in sorted(theirs.items()):
+            if PAST in clone.properties:
+                raise Refused(
+                    f"the clone of {asset} in {source.name} is pinned to the past, and {into.name} reads its own",
+                    asset=asset,
+                    hint=f"give it up, and build over the source: anabranch clone --reset {asset} -e {source.name}",
+                )
+            if asset in looked.lost:
+                raise Refused(f"the clone of {asset} in {source.name} is gone", asset=asset,
+                              hint=f"anabranch apply {source.name} makes another one")  # fmt: skip
+            if looked.clones[asset].properties != clone.properties:
+                raise Refused(
+                    f"the clone of {asset} in {source.name} was written to since {source.name} was applied",
+                    asset=asset,
+                    hint=f"build what reads it, then promote: anabranch apply {source.name}",
+                )
+        return {a: s for a, s in theirs.items() if differs(s)}
+
     # -- projects --------------------------------------------------------------------------------------------------
     def marks(self, looked: Looked) -> dict[AssetName, Restated]:
         """What the loader is to mix into the fingerprints of sources."""
@@ -202,8 +236,19 @@ class CloneKeeper:
                 provider.weigh(uncloned(source), past=True)
             finally:
                 provider.close()
-        begun = Begun(identifier, location, intervals.seconds(now), moment, origin, provider.copies_clones)
+        depth = self._depth(source) + 1
+        is_copy = provider.copies_clone(depth)
+        begun = Begun(
+            identifier, location, intervals.seconds(now), moment, origin, is_copy, depth=0 if is_copy else depth
+        )
         return cloned(source, begun)
+
+    def _depth(self, source: Snapshot) -> int:
+        """Of how many clones of one another a source, or a clone, is the last, as far as Anabranch made them."""
+        if source.kind is Kind.CLONE:
+            return int(source.properties.get(DEPTH, "0"))
+        content = self._state.contents([source.location]).get(source.location)
+        return content.now.depth if content is not None else 0
 
     def chosen(self, there: Mapping[AssetName, Snapshot], names: Collection[str]) -> list[AssetName]:
         """The sources among ``there`` that are named. Raises ``NotFound``, ``Refused``."""

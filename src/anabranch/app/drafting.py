@@ -10,6 +10,7 @@ from typing import cast
 
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
+from anabranch.app.clone_merging import Told
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning
 from anabranch.app.releasing import Releasing
@@ -18,13 +19,13 @@ from anabranch.app.state import State
 from anabranch.app.waiting import Gate, due
 from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
-from anabranch.domain.clones import ORIGIN, PAST, WRITTEN, uncloned
+from anabranch.domain.clones import COPIED, ORIGIN, PAST, WRITTEN, uncloned
 from anabranch.domain.commit import Action, Environment
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
 from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Step, Verb
+from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Return, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import Refused, WarehouseBusy
 from anabranch.ports.provider import Clones, Fault, Provider, Weight
@@ -55,6 +56,8 @@ class Aim:
     """What is computed again in this environment alone."""
     window: Span | None = None
     """Only this part of the time is built, as a preview."""
+    merges: tuple[Told, ...] = ()
+    """Clones that are merged into their sources."""
     same: Mapping[str, str] = field(default_factory=dict)
     """As of :attr:`anabranch.domain.plan.Plan.same`."""
 
@@ -125,9 +128,15 @@ class Drafter:
             self._weighed(aim, d, snapshots) if d.verb is Verb.BUILD and d.after and is_clone(snapshots[d.after]) else d
             for d in decisions
         ]
+        phrases = {t.step.asset: t.phrase for t in aim.merges}
+        decisions = [
+            replace(d, verb=Verb.MERGE, reason=Reason.MERGED, because=phrases[d.asset]) if d.asset in phrases else d
+            for d in decisions
+        ]
         decisions = [_carries(d, carried[d.asset]) if d.asset in carried else d for d in decisions]
         audits = self._audits(aim, decisions, snapshots, inputs.get)
-        ordered = with_audits([*moving, *work], audits, snapshots, inputs.get)
+        merges = [t.step for t in aim.merges]
+        ordered = with_audits([*moving, *work, *merges], audits, snapshots, inputs.get)
         return Plan(
             id=PlanId(uuid.uuid4().hex[:12]),
             action=aim.action,
@@ -170,14 +179,14 @@ class Drafter:
         if ORIGIN in clone.properties and decision.before is not None:
             source = snapshots[decision.before]
         try:
-            weight = provider.weigh(source, past=PAST in clone.properties)
+            weight = provider.weigh(source, past=PAST in clone.properties, is_copy=COPIED in clone.properties)
         except WarehouseBusy as busy:
             return replace(decision, verb=Verb.CLONE, because=f"its size isn't known: {busy.message}")
         finally:
             self._inspector.release()
         past = clone.properties.get(PAST)
         told = told_weight(weight) + (f", as it was at {past}" if past else "")
-        return replace(decision, verb=Verb.COPY if weight.is_copied else Verb.CLONE, because=told)
+        return replace(decision, verb=Verb.COPY if weight.why else Verb.CLONE, because=told)
 
     def _worked(
         self,
@@ -234,6 +243,14 @@ class Drafter:
             found = self._state.snapshots(list(entries.values()))
             after = {a: found[i] for a, i in entries.items()}
             returns, lost = Returning(self._state).steps(aim.settings, aim.restores, after)
+            self._check_returns(returns, after)
+            back_again = {r.asset for r in returns}
+            decisions = [
+                replace(d, verb=Verb.RETURN, because="its rows as they were")
+                if d.asset in back_again and d.verb is Verb.DEFINE
+                else d
+                for d in decisions
+            ]
             known = {d.asset for d in decisions}
             told = [
                 Decision(r.asset, r.snapshot, r.snapshot, Verb.RETURN, Reason.RESTORED, "its data as it was")
@@ -255,6 +272,17 @@ class Drafter:
         if aim.window is not None or aim.action not in (Action.APPLY, Action.PROMOTE):
             return decisions, [], ()
         return self._completed(decisions, snapshots, now, gate)
+
+    def _check_returns(self, returns: Iterable[Return], after: Mapping[AssetName, Snapshot]) -> None:
+        """Raises ``Refused`` where an earlier state of a source can't come back without a loss."""
+        for step in returns:
+            source = after[step.asset]
+            if source.kind is Kind.EXTERNAL:
+                content = self._state.contents([source.location])[source.location]
+                try:
+                    cast(Clones, self._providers[source.provider]).check_return(source, content, step.to)
+                finally:
+                    self._inspector.release()
 
     def _completed(
         self, decisions: Collection[Decision], snapshots: Mapping[SnapshotId, Snapshot], now: datetime, gate: Gate
@@ -357,11 +385,11 @@ def is_clone(snapshot: Snapshot) -> bool:
 
 def told_weight(weight: Weight) -> str:
     """``zero-copy``; ``1.2 GB, 10,000,000 rows (duckdb has no clones)``."""
-    if not weight.is_copied:
+    if not weight.why:
         return "zero-copy"
     size = f"{_bytes(weight.size)}, " if weight.size is not None else ""
     rows = f"{weight.rows:,} row{'' if weight.rows == 1 else 's'} " if weight.rows is not None else ""
-    return f"{size}{rows}({weight.engine} has no clones)"
+    return f"{size}{rows}({weight.why})"
 
 
 def _bytes(number: int) -> str:

@@ -202,14 +202,17 @@ class Janitor:
         """Earlier data that nobody has seen since then, and what was computed for refreshes that came to nothing."""
         keep: dict[str, dict[str, Collection[int]]] = {}
         cells = self._state.store.scan(CONTENT)
+        physical = self._state.store.scan(PHYSICAL)
         owners = self._snapshots([p for k, p in self._state.all_physical().items() if CONTENT + k in cells])
         for key, cell in cells.items():
             location = key.removeprefix(CONTENT)
             content, _ = Content.decode(cell).retained(since.timestamp())
             guard = {key: cell, REFRESHING + location: None}  # whoever refreshes it now is left alone
-            if location in owners and self._state.store.swap(guard, {key: content.encode().encode()}):
+            is_source = PHYSICAL + location not in physical
+            if (location in owners or is_source) and self._state.store.swap(guard, {key: content.encode().encode()}):
                 kept = [n for n, g in content.generations.items() if g.parent is not None]
-                keep.setdefault(owners[location].provider, {})[location] = kept
+                provider = owners[location].provider if location in owners else next(iter(self._providers))
+                keep.setdefault(provider, {})[location] = kept
         for name, numbers in sorted(keep.items()):
             cast(Refreshes, self._providers[name]).discard(numbers)
 

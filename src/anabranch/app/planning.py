@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
+from anabranch.app.clone_merging import CloneMerging
 from anabranch.app.clones import CloneKeeper
 from anabranch.app.cutoff import resolve
 from anabranch.app.drafting import Aim, Drafter
@@ -15,7 +16,7 @@ from anabranch.app.restating import Restatement, check_restated, check_selected
 from anabranch.app.selecting import narrow
 from anabranch.app.state import State
 from anabranch.domain import restated
-from anabranch.domain.clones import PAST, clones_among, differs, uncloned
+from anabranch.domain.clones import clones_among, uncloned
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base, undo_target
 from anabranch.domain.ids import CommitId, SnapshotId, TreeId, canonical, digest
 from anabranch.domain.intervals import Span
@@ -64,7 +65,9 @@ class Planning:
         *,
         trunk: EnvironmentName,
         clones: CloneKeeper,
+        merging: CloneMerging,
     ) -> None:
+        self._merging = merging
         self._state = state
         self._clones = clones
         self._trunk = trunk
@@ -313,14 +316,15 @@ class Planning:
         """``into`` shall have what ``source`` changed since it began from it.
 
         Raises:
-            Refused: clones that were written to, or are of the past.
-            MergeConflict: both changed the same, or what the other's changes were built over.
+            Refused: clones that can't be merged into their sources.
+            MergeConflict: both changed the same, or what the other's changes were built over; or both wrote to the same
+                rows of a source.
         """
         if source.name == into.name:
             raise Refused(
                 f"{into.name} can't be promoted into itself", hint="switch to a branch, or name an environment"
             )
-        self._check_clones(source, into)
+        written = self._clones.promoted(source, into)
         base = merge_base(self._state.commits, into.head, source.head)
         sides = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
         before, ours, theirs = map(self._uncloned, sides)
@@ -328,33 +332,15 @@ class Planning:
         if merged.conflicts:
             raise self._conflict(source, into, merged.conflicts)
         inspection = self._inspect(into) if merged.changes else Inspection()
+        changes = {c.asset: c for c in merged.changes}
+        merges = self._merging.steps(source, {c: s for c, s in written.items() if c in changes}, changes)
         return self._drafter.draft(
             Aim(
                 Action.PROMOTE, into.name, into.head, ours, merged.tree, (into.head, source.head), into,
                 message=f"promote {source.name}", source=(source.name, source.head), inspection=inspection,
+                merges=merges,
             )
         )  # fmt: skip
-
-    def _check_clones(self, source: Environment, into: Environment) -> None:
-        """Raises ``Refused`` where clones hold something that ``into`` can't have."""
-        theirs = self._clones.of(source)
-        if into.name != self._trunk and (theirs or self._clones.of(into)):
-            raise Refused(
-                f"{source.name} or {into.name} has clones of its own: it can be promoted into {self._trunk} only",
-                hint=f"anabranch promote {source.name} --into {self._trunk}",
-            )
-        now = self._clones.look(source).clones
-        written = sorted(a for a in theirs if differs(theirs[a]) or differs(now[a]))
-        if written:
-            pinned = [a for a in written if PAST in theirs[a].properties]
-            what = "is pinned to the past" if pinned == written else "was written to"
-            more = f" (and {len(written) - 1} more: {', '.join(written[1:])})" if written[1:] else ""
-            raise Refused(
-                f"the clone of {written[0]} in {source.name} {what}{more}, and {into.name} reads its own {written[0]}",
-                asset=written[0],
-                hint=f"give it up, and build over the source: anabranch clone --reset {' '.join(written)}"
-                f" -e {source.name}",
-            )
 
     def _uncloned(self, tree: TreeId) -> TreeId:
         """The tree, with sources in the place of clones: those are an environment's own business."""

@@ -8,12 +8,13 @@ from typing import cast
 
 from anabranch.app import events
 from anabranch.app.auditing import Auditor, told_of
+from anabranch.app.clone_merging import CloneMerging
 from anabranch.app.state import State
 from anabranch.app.steps import carry_out
 from anabranch.domain.audit import Finding
 from anabranch.domain.ids import StepId
 from anabranch.domain.names import AssetName
-from anabranch.domain.plan import Audits, Plan, Refresh
+from anabranch.domain.plan import Audits, Merge, Plan, Refresh
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, BuildFailed
 from anabranch.ports.provider import Provider, Refreshes, Staged, Swap, Work
@@ -43,6 +44,8 @@ class Stager:
         self._listen = listen
         self._snapshots = state.snapshots([s.snapshot for s in plan.moving])
         self._contents = state.contents([s.location for s in self._snapshots.values()])
+        self._clones = state.snapshots([m.clone for m in plan.merges])
+        self._merging = CloneMerging(state, providers)
         self._staged: dict[AssetName, Staged] = {}
         self._lock = threading.Lock()
 
@@ -53,9 +56,10 @@ class Stager:
             BuildFailed: nothing becomes visible; the environment is as it was.
             KeyboardInterrupt: after what ran was stopped.
         """
-        refreshes = {s.id: s for s in self._plan.refreshes}
+        refreshes: dict[StepId, Refresh | Merge] = {s.id: s for s in self._plan.refreshes}
+        refreshes.update({s.id: s for s in self._plan.merges})
         audits = {a.id: a for a in self._plan.audits if a.late}
-        steps: dict[StepId, Refresh | Audits] = {**refreshes, **audits}
+        steps: dict[StepId, Refresh | Merge | Audits] = {**refreshes, **audits}
         outcome = carry_out(
             steps,
             lambda i: self._stage(refreshes[i]) if i in refreshes else self._audit(audits[i]),
@@ -76,8 +80,10 @@ class Stager:
         for provider in self._providers.values():
             provider.interrupt()
 
-    def _stage(self, step: Refresh) -> StepId:
+    def _stage(self, step: Refresh | Merge) -> StepId:
         snapshot = self._snapshots[step.snapshot]
+        if isinstance(step, Merge):
+            return self._merge(step, snapshot)
         content = self._contents.get(snapshot.location)
         if content is None:
             raise AnabranchError(f"{snapshot.location} isn't there", asset=step.asset, hint="anabranch apply builds it")
@@ -87,6 +93,15 @@ class Stager:
             ready = {a: s for a, s in self._staged.items() if a in inputs}
         provider = cast(Refreshes, self._providers[step.provider])
         staged = provider.stage(snapshot, content, inputs, ready, Work(step.spans, self._plan.now))
+        with self._lock:
+            self._staged[step.asset] = staged
+        self._listen(events.BuildEnded(step.asset, staged.built, reused=False))
+        return step.id
+
+    def _merge(self, step: Merge, source: Snapshot) -> StepId:
+        self._listen(events.BuildBegan(step.asset))
+        content = self._contents.get(source.location, step.content)
+        staged = self._merging.stage(step, source, self._clones[step.clone], content, self._plan.now)
         with self._lock:
             self._staged[step.asset] = staged
         self._listen(events.BuildEnded(step.asset, staged.built, reused=False))
@@ -108,8 +123,13 @@ class Stager:
             grown = self._contents[staged.snapshot.location].grown(staged.generation, partial=self._plan.partial)
             audited = tuple(sorted(self._audited.get(step.asset, ())))
             found.append(Swap(staged.snapshot, grown, staged.built, audited))
+        for merge in self._plan.merges:
+            staged = self._staged[merge.asset]
+            grown = self._contents.get(staged.snapshot.location, merge.content).grown(staged.generation, partial=False)
+            clone = self._merging.made(self._clones[merge.clone])
+            found.append(Swap(staged.snapshot, grown, clone=clone, is_new=True))
         for back in self._plan.returns:
             snapshot = self._snapshots[back.snapshot]
             content = self._contents[snapshot.location]
-            found.append(Swap(snapshot, content.moved(back.to, float(self._plan.now))))
+            found.append(Swap(snapshot, content.moved(back.to, float(self._plan.now)), is_new=True))
         return found

@@ -9,7 +9,7 @@ from typing import TypeVar
 from anabranch.app import events
 from anabranch.app.scheduling import Outcome, in_order
 from anabranch.domain.ids import StepId
-from anabranch.domain.plan import Audits, Build, Refresh
+from anabranch.domain.plan import Audits, Build, Merge, Refresh
 from anabranch.errors import AnabranchError, AuditFailed
 from anabranch.ports.provider import Provider
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def carry_out(
-    steps: Mapping[StepId, Build | Refresh | Audits],
+    steps: Mapping[StepId, Build | Refresh | Merge | Audits],
     do: Callable[[StepId], T],
     *,
     providers: Mapping[str, Provider],

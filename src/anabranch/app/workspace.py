@@ -10,6 +10,7 @@ from anabranch.app import diff, events
 from anabranch.app.adopting import Adopting
 from anabranch.app.apply import Applied, Applier, Inputs
 from anabranch.app.auditing import EnvironmentAudit, Outcome
+from anabranch.app.clone_merging import CloneMerging
 from anabranch.app.clones import CloneKeeper, Listed, Looked
 from anabranch.app.drafting import Drafter
 from anabranch.app.drift import Inspection, Inspector
@@ -107,7 +108,10 @@ class Workspace:
             signals=signals,
         )
         self._clones = CloneKeeper(state, providers, trunk=rules.trunk, always=rules.cloned)
-        self._planning = Planning(state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones)
+        merging = CloneMerging(state, providers)
+        self._planning = Planning(
+            state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones, merging=merging
+        )
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._naming = Naming(state, rules, here)

@@ -172,7 +172,7 @@ def open_loader(found: Settings, engine: Engine, provider: str) -> Loader:
         provider=provider,
         dialect=engine.dialect,
         default_schema=found.warehouse.schema,
-        sources={n: SourceSettings(s.columns, s.description, s.where) for n, s in found.sources.items()},
+        sources={n: SourceSettings(s.columns, s.description, s.key, s.where) for n, s in found.sources.items()},
         seeds={n: SeedSettings(s.columns, s.key, s.where) for n, s in found.seeds.items()},
         salt=engine.name,
         variables=found.variables,

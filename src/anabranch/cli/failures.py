@@ -107,6 +107,7 @@ def as_dict(error: AnabranchError) -> dict[str, object]:
                 "theirs": c.theirs,
                 "cause": c.cause.value,
                 "upstream": c.upstream,
+                "rows": list(c.rows),
             }
             for c in error.conflicts
         ]
@@ -129,6 +130,9 @@ def lines(error: AnabranchError) -> list[str]:
             found.append(
                 click.style(f"  ✗ {c.asset}   {c.cause.value}", fg="red") + (f": {c.upstream}" if c.upstream else "")
             )
+            if c.rows:
+                found.append(f"      by key: {'; '.join(c.rows)}")
+                continue
             base, ours, theirs = (i[:7] if i else "–" for i in (c.base, c.ours, c.theirs))
             found.append(f"      base {base}   yours {theirs}   there {ours}")
     if isinstance(error, AuditFailed):

@@ -65,6 +65,8 @@ def summary(plan: Plan) -> str:
         parts.insert(0, f"{tally[Verb.CLONE]:,} to clone")
     if tally[Verb.COPY]:
         parts.insert(0, f"{tally[Verb.COPY]:,} to copy")
+    if tally[Verb.MERGE]:
+        parts.insert(0, f"{tally[Verb.MERGE]:,} to merge")
     if tally[Verb.REFRESH]:
         parts.append(f"{tally[Verb.REFRESH]:,} completed")
     if tally[Verb.RETURN]:

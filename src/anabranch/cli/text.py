@@ -17,6 +17,7 @@ COLOURS = {
     Verb.REUSE: "cyan",
     Verb.REFRESH: "green",
     Verb.RETURN: "cyan",
+    Verb.MERGE: "green",
     Verb.DEFINE: "cyan",
     Verb.ADOPT: "green",
     Verb.RELEASE: "cyan",

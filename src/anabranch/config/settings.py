@@ -33,6 +33,8 @@ class Source:
     where: Where | None = None
     is_cloned: bool = False
     """Every environment but the trunk gets a clone of it."""
+    key: tuple[str, ...] = ()
+    """The columns that tell its rows apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +230,12 @@ def _variables(value: Value, known: Mapping[str, Plain] | None = None) -> dict[s
 
 
 def _source(key: Value, value: Value) -> tuple[AssetName, Source]:
-    found = value.section({"columns", "description", "branch"})
+    found = value.section({"columns", "description", "branch", "key"})
     columns = _columns(found["columns"]) if "columns" in found else {}
     description = found["description"].text() if "description" in found else ""
     is_cloned = "branch" in found and found["branch"].choice(("view", "clone")) == "clone"
-    return _asset(key), Source(columns, description, key.where, is_cloned)
+    told_apart = tuple(k.lower() for k in found["key"].texts()) if "key" in found else ()
+    return _asset(key), Source(columns, description, key.where, is_cloned, told_apart)
 
 
 def _seed(key: Value, value: Value) -> tuple[AssetName, Seed]:

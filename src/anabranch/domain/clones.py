@@ -17,8 +17,9 @@ from anabranch.domain.restated import PROPERTY
 from anabranch.domain.snapshot import Kind, Snapshot
 
 ID, AT, PAST, ORIGIN, WRITTEN, COPIED = "clone", "cloned_at", "past", "cloned_from", "written", "copied"
+DEPTH = "depth"
 _SOURCE = "source_mark"
-_OWN = frozenset({ID, AT, PAST, ORIGIN, WRITTEN, COPIED, _SOURCE})
+_OWN = frozenset({ID, AT, PAST, ORIGIN, WRITTEN, COPIED, DEPTH, _SOURCE})
 _DIGITS = 16
 
 
@@ -30,8 +31,8 @@ def clone_id(*said: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """How a clone begins. ``at``: when, in seconds since 1970. ``past``: the moment of its source that it holds, as ISO
-    8601 has it. ``origin``: the environment whose written clone it is a clone of. ``is_copy``: the engine had to copy
-    the rows."""
+    8601 has it. ``origin``: the environment whose written clone it is a clone of. ``is_copy``: rows have to be copied,
+    for the engine has no clones, or none of so many clones."""
 
     id: str
     location: str
@@ -39,6 +40,8 @@ class Begun:
     past: str = ""
     origin: str = ""
     is_copy: bool = False
+    depth: int = 0
+    """Of how many clones of one another it is the last; 0 where rows were copied, or nobody counts."""
 
 
 def cloned(source: Snapshot, begun: Begun) -> Snapshot:
@@ -47,6 +50,7 @@ def cloned(source: Snapshot, begun: Begun) -> Snapshot:
     mark = source.properties.get(_SOURCE if source.kind is Kind.CLONE else PROPERTY)
     own = {ID: begun.id, AT: str(begun.at), PAST: begun.past, ORIGIN: begun.origin, _SOURCE: mark or ""}
     own[COPIED] = "true" if begun.is_copy else ""
+    own[DEPTH] = str(begun.depth) if begun.depth else ""
     properties.update({k: v for k, v in own.items() if v})
     found = replace(source, kind=Kind.CLONE, location=begun.location, properties=properties)
     return marked(found, mark_of(found, "", ""))

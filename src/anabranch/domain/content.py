@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from anabranch.domain.ids import canonical
 from anabranch.domain.intervals import Span, Spans, covers, minus, union
@@ -44,6 +45,12 @@ class Generation:
     rows: int | None = None
     until: float | None = None
     """When another one took its place; None for the current one."""
+    keys: tuple[str, ...] = ()
+    """Of a write by keys to a table that Anabranch doesn't build: its key then."""
+    token: str = ""
+    """Of such a table that took another's place: tells what it held when it was made."""
+    depth: int = 0
+    """Of such a table: how many clones of one another it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ class Content:
 
     def encode(self) -> str:
         """As recorded, in the store and beside the data."""
-        made = {str(n): [g.parent, g.write, g.held, g.at, g.area, g.rows, g.until] for n, g in self.generations.items()}
+        made = {str(n): _said(g) for n, g in self.generations.items()}
         return canonical([self.current, self.top, made, self.partial, self.pending]).decode()
 
     @staticmethod
@@ -138,8 +145,8 @@ class Content:
             current,
             top,
             {
-                int(n): Generation(parent, Write(write), _spans(held), at, _spans(area), rows, until)
-                for n, (parent, write, held, at, area, rows, until) in made.items()
+                int(n): Generation(parent, Write(write), _spans(held), at, _spans(area), rows, until, *_own(more))
+                for n, (parent, write, held, at, area, rows, until, *more) in made.items()
             },
             partial,
             _spans(pending),
@@ -160,6 +167,15 @@ def after(before: Content, write: Write, area: Spans, at: float, rows: int | Non
 def without(before: Content, area: Spans) -> Spans:
     """What is held but for ``area``."""
     return minus(before.now.held, area)
+
+
+def _said(made: Generation) -> list[object]:
+    own = [made.keys, made.token, made.depth]
+    return [made.parent, made.write, made.held, made.at, made.area, made.rows, made.until, *(own if any(own) else ())]
+
+
+def _own(more: list[Any]) -> tuple[Any, ...]:
+    return (tuple(more[0]), more[1], more[2]) if more else ()
 
 
 def _spans(raw: list[list[int]]) -> Spans:

@@ -19,6 +19,7 @@ class Cause(StrEnum):
 
     BOTH_CHANGED = "both sides changed it"
     UPSTREAM_MOVED = "one side changed what the other built it over"
+    ROWS_CHANGED = "both sides wrote to the same rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Conflict:
     theirs: SnapshotId | None
     cause: Cause = Cause.BOTH_CHANGED
     upstream: AssetName | None = None
+    rows: tuple[str, ...] = ()
+    """Keys of some rows that both sides wrote to."""
 
 
 @dataclass(frozen=True, slots=True)

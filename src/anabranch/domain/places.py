@@ -46,6 +46,13 @@ def clone_location(place: str, identifier: str) -> str:
     return ".".join([*above, shorten(name, PART_LENGTH - len(end)) + end])
 
 
+def base_location(clone: str) -> str:
+    """``sales__feature.orders__c0123456789ab`` -> ``sales__feature.orders__b0123456789ab``: where what a clone began as
+    is kept."""
+    stem, _, end = clone.rpartition(f"{SEPARATOR}c")
+    return f"{stem}{SEPARATOR}b{end}"
+
+
 def is_clone(location: str) -> bool:
     """Whether a location has the form that :func:`clone_location` gives."""
     *_, schema, name = ["", *location.split(".")]

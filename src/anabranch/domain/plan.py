@@ -24,6 +24,8 @@ class Verb(StrEnum):
     """The same on an engine that has no clones: the rows are copied."""
     REUSE = "reuse"
     """It was built before, by whomever; only the pointer moves."""
+    MERGE = "merge"
+    """What was written to an environment's clone of a source is written to the source."""
     DEFINE = "define"
     """Nothing physical is needed (a source, an embedded model)."""
     REFRESH = "refresh"
@@ -58,6 +60,8 @@ class Reason(StrEnum):
     """It is the environment's own from now on."""
     WRITTEN = "written"
     """Somebody wrote to the environment's clone."""
+    MERGED = "merged"
+    """What was written to a clone becomes the source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,21 @@ class Audits:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """Make what was written to ``clone`` the next generation of its source. ``content``: what is known of the source's
+    generations, where the store doesn't know it."""
+
+    id: StepId
+    provider: str
+    asset: AssetName
+    snapshot: SnapshotId
+    clone: SnapshotId
+    content: Content = field(hash=False)
+    needs: tuple[StepId, ...] = ()
+    """None."""
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """Take the table that stands under the asset's own name as what the snapshot says; with the view over it. ``rows``,
     ``columns`` (names and types) and ``content`` are what was found there."""
@@ -164,7 +183,7 @@ class Point:
     """After all builds."""
 
 
-Step = Build | Refresh | Return | Adopt | Release | Audits | Point
+Step = Build | Refresh | Return | Merge | Adopt | Release | Audits | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +243,13 @@ class Plan:
         return tuple(s for s in self.steps if isinstance(s, Return))
 
     @property
-    def moving(self) -> tuple[Refresh | Return, ...]:
+    def merges(self) -> tuple[Merge, ...]:
+        return tuple(s for s in self.steps if isinstance(s, Merge))
+
+    @property
+    def moving(self) -> tuple[Refresh | Return | Merge, ...]:
         """The steps that move the data of a location on, or back."""
-        return (*self.refreshes, *self.returns)
+        return (*self.refreshes, *self.returns, *self.merges)
 
     @property
     def audits(self) -> tuple[Audits, ...]:

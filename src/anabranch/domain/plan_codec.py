@@ -14,6 +14,7 @@ from anabranch.domain.plan import (
     Audits,
     Build,
     Decision,
+    Merge,
     Plan,
     Point,
     Reason,
@@ -89,6 +90,9 @@ def _encode_step(step: Step) -> list[object]:
         return ["refresh", step.id, step.provider, step.asset, step.snapshot, step.spans, list(step.needs)]
     if isinstance(step, Return):
         return ["return", step.id, step.provider, step.asset, step.snapshot, step.to]
+    if isinstance(step, Merge):
+        told = [step.clone, step.content.encode()]
+        return ["merge", step.id, step.provider, step.asset, step.snapshot, *told]
     if isinstance(step, Audits):
         return ["audit", step.id, step.provider, step.asset, step.snapshot, list(step.needs), step.late]
     if isinstance(step, Adopt):
@@ -110,6 +114,9 @@ def _decode_step(raw: list[Any]) -> Step:
         return Refresh(identifier, provider, asset, snapshot, _spans(spans), tuple(needs))
     if raw[0] == "return":
         return Return(*raw[1:])
+    if raw[0] == "merge":
+        _, identifier, provider, asset, snapshot, clone, content = raw
+        return Merge(identifier, provider, asset, snapshot, clone, Content.decode(content))
     if raw[0] == "audit":
         _, identifier, provider, asset, snapshot, needs, late = raw
         return Audits(identifier, provider, asset, snapshot, tuple(needs), late)

@@ -156,8 +156,10 @@ class BigQuerySession(BigQueryCatalog):
             self.refuse(f"clone {source}, which is a clone of a clone of a clone: it has to be copied (is_deep)")
         self.execute(statement)
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        self.execute(merging(self, table, rows, keys, columns))
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
+        self.execute(merging(self, table, rows, keys, columns, mark))
 
     # -- rights ----------------------------------------------------------------------------------------------------
     def grant(self, relation: Relation, grants: Collection[Grant]) -> None:

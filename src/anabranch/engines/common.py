@@ -148,7 +148,9 @@ class CommonSession:
     def swap_schemas(self, one: str, other: str) -> None:
         self.refuse(f"swap schemas {one} and {other} in one step")
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
         self.refuse(f"merge rows into {table} in one step")
 
     def version(self, table: Relation) -> str | None:
@@ -163,7 +165,12 @@ class CommonSession:
 
 
 def merging(
-    session: CommonSession, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]
+    session: CommonSession,
+    table: Relation,
+    rows: Relation,
+    keys: Sequence[str],
+    columns: Sequence[str],
+    mark: str | None = None,
 ) -> str:
     """The MERGE statement of :meth:`anabranch.ports.engine.Session.merge`, as standard SQL has it."""
     grammar = session.grammar
@@ -171,9 +178,12 @@ def merging(
     matches = [grammar.same.format(f"b.{grammar.identifier(k)}", f"n.{grammar.identifier(k)}") for k in keys]
     others = [grammar.identifier(c) for c in columns if c.lower() not in lower]
     update = f" WHEN MATCHED THEN UPDATE SET {', '.join(f'{c} = n.{c}' for c in others)}" if others else ""
+    is_row = f"n.{grammar.identifier(mark)}" if mark else ""
+    remove = f" WHEN MATCHED AND NOT {is_row} THEN DELETE" if mark else ""
+    add = f" WHEN NOT MATCHED AND {is_row} THEN INSERT" if mark else " WHEN NOT MATCHED THEN INSERT"
     return (
-        f"MERGE INTO {session.named(table)} AS b USING {session.named(rows)} AS n ON {' AND '.join(matches)}{update}"
-        f" WHEN NOT MATCHED THEN INSERT ({grammar.columns(columns)}) VALUES ({grammar.columns(columns, 'n.')})"
+        f"MERGE INTO {session.named(table)} AS b USING {session.named(rows)} AS n ON {' AND '.join(matches)}"
+        f"{remove}{update}{add} ({grammar.columns(columns)}) VALUES ({grammar.columns(columns, 'n.')})"
     )
 
 

@@ -221,8 +221,10 @@ class DuckDBSession(CommonSession):
             self.rename(other, one.name)
             self.rename(Relation(one.schema, spare, one.catalog), other.name)
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        self.execute(merging(self, table, rows, keys, columns))
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
+        self.execute(merging(self, table, rows, keys, columns, mark))
 
     def point(self, pointers: Mapping[Relation, Relation | None]) -> None:
         statements = [

@@ -247,8 +247,10 @@ class SnowflakeSession(CommonSession):
     def swap_schemas(self, one: str, other: str) -> None:
         self.execute(f"ALTER SCHEMA {self._schema(one)} SWAP WITH {self._schema(other)}")
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        self.execute(merging(self, table, rows, keys, columns))
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
+        self.execute(merging(self, table, rows, keys, columns, mark))
 
     # -- what the engine's metadata says ---------------------------------------------------------------------------
     def version(self, table: Relation) -> str | None:

@@ -250,8 +250,10 @@ class SparkSession(CommonSession):
     def clone(self, source: Relation, clone: Relation, how: Cloning = PLAIN) -> None:
         self._format.clone(self, source, clone, how)
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
-        self.execute(merging(self, table, rows, keys, columns))
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
+        self.execute(merging(self, table, rows, keys, columns, mark))
 
     def version(self, table: Relation) -> str | None:
         return self._format.version(self, table)

@@ -386,7 +386,11 @@ class Assembly:
         said = canonical({"columns": columns})
         logic = Fingerprint(digest(canonical([WORDS, Kind.EXTERNAL, name]) + said))
         self.listings[name] = Listing(tuple(columns), is_source=True)
-        properties = {"columns": ",".join(source.columns), "description": source.description}
+        properties = {
+            "columns": ",".join(source.columns),
+            "description": source.description,
+            "key": ",".join(source.key),
+        }
         properties = {k: v for k, v in properties.items() if v}
         definition = Definition(said.decode(), rules=self.rules)
         fingerprint = self._whole(Kind.EXTERNAL, logic)

@@ -40,7 +40,7 @@ def assembly(
         definition = snapshot.definition
         if snapshot.kind in (Kind.EXTERNAL, Kind.CLONE):
             columns = json.loads(definition.text)["columns"]
-            sources[asset] = SourceSettings(columns, snapshot.properties.get("description", ""))
+            sources[asset] = SourceSettings(columns, snapshot.properties.get("description", ""), snapshot.keys)
         elif snapshot.kind is Kind.SEED:
             source = SeedSource.decode(definition.text)
             seeds[definition.path] = source.content

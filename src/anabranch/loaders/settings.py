@@ -19,6 +19,7 @@ class SourceSettings:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    key: tuple[str, ...] = ()
     where: Where | None = None
 
 
@@ -59,6 +60,6 @@ class NativeSettings:
 
     def said(self) -> bytes:
         """All that snapshots depend on, macros' variables aside."""
-        sources = {name: (dict(s.columns), s.description) for name, s in self.sources.items()}
+        sources = {name: (dict(s.columns), s.description, s.key) for name, s in self.sources.items()}
         seeds = {name: (dict(s.columns), s.key) for name, s in self.seeds.items()}
         return canonical([self.provider, self.dialect, self.default_schema, sources, seeds, self.salt])

@@ -179,9 +179,12 @@ class Session(Protocol):
         """The same with two schemas. Only with ``SWAP_SCHEMAS``."""
         ...
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
         """Has each row of ``rows`` take the place of the row of ``table`` with the same ``keys`` (NULL equals NULL), or
-        adds it, in ``columns``, which name the keys too. Only with ``MERGE``."""
+        adds it, in ``columns``, which name the keys too. ``mark``: a column of ``rows``; where that is false, the row
+        of ``table`` with its keys goes instead. Only with ``MERGE``."""
         ...
 
     def version(self, table: Relation) -> str | None:

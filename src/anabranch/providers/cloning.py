@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from anabranch.domain.clones import PAST
+from anabranch.domain.clones import COPIED, DEPTH, PAST
 from anabranch.domain.names import AssetName
+from anabranch.domain.places import base_location
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, Refused, StatementFailed
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.cloning import PLAIN, Cloning, Past
+from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Engine, Relation, Session, name
 from anabranch.ports.provider import Built, Weight
 from anabranch.providers.standing import relation
@@ -31,28 +32,64 @@ def can_clone(engine: Engine) -> bool:
     return engine.capabilities.get(Capability.CLONE_TABLE) in _SOME
 
 
-def make(session: Session, engine: Engine, snapshot: Snapshot, source: Relation) -> Built:
-    """Makes the clone of what stands at ``source``, wholly or not at all."""
-    clone = relation(snapshot.location)
+def make(session: Session, engine: Engine, snapshot: Snapshot, source: Relation, origin: Snapshot | None) -> Built:
+    """Makes the clone of what stands at ``source``, wholly or not at all. ``origin``: another environment's clone,
+    where that is what stands there."""
+    clone, base = relation(snapshot.location), base_of(snapshot)
     session.create_schemas([clone.schema])
     try:
-        session.drop([clone])
+        session.drop([clone, base])
         before = session.version(source)
         if can_clone(engine):
-            session.clone(source, clone, _how(snapshot))
+            session.clone(source, clone, _how(snapshot, engine))
         else:
             session.create_table(clone, f"SELECT * FROM {name(session, source)}")
+        _keep_base(session, engine, snapshot, source, origin)
         return look(session, clone, None if before is None or before != session.version(source) else before)
     except BaseException:
         with suppress(AnabranchError):
-            session.drop([clone])
+            session.drop([clone, base])
             session.drop_schemas([clone.schema])
         raise
 
 
-def _how(snapshot: Snapshot) -> Cloning:
+def _how(snapshot: Snapshot, engine: Engine) -> Cloning:
     past = snapshot.properties.get(PAST)
-    return Cloning(at=Past(time=datetime.fromisoformat(past))) if past else PLAIN
+    is_deep = COPIED in snapshot.properties and can_clone(engine)
+    return Cloning(at=Past(time=datetime.fromisoformat(past)) if past else None, is_deep=is_deep)
+
+
+def base_of(clone: Snapshot) -> Relation:
+    """Where what it began as is kept."""
+    return relation(base_location(clone.location))
+
+
+def _keep_base(session: Session, engine: Engine, clone: Snapshot, source: Relation, origin: Snapshot | None) -> None:
+    """Keeps what a clone began as, to tell what was written to it, and to its source. Where that needs another copy,
+    only if there is a key to tell rows apart by. A clone of another environment's clone began as that one did."""
+    base, began = base_of(clone), relation(clone.location)
+    is_copy = not can_clone(engine) or COPIED in clone.properties
+    if is_copy and not clone.keys:
+        return
+    if origin is not None:
+        began = base_of(origin)
+        if session.describe(began) is None:
+            return
+    if is_copy:
+        session.create_table(base, f"SELECT * FROM {name(session, began)}")
+    elif is_too_deep(engine, int(clone.properties.get(DEPTH, "0")) + 1):  # then it is the clone's brother
+        version = session.version(source)
+        session.clone(source, base, _how(clone, engine))
+        if version is None or session.version(source) != version:
+            session.drop([base])
+    else:
+        session.clone(began, base)
+
+
+def is_too_deep(engine: Engine, depth: int) -> bool:
+    """Whether the engine makes no clone that is the last of so many clones of one another."""
+    limit = getattr(engine, "clone_depth", None)
+    return limit is not None and depth > limit
 
 
 def look(session: Session, clone: Relation, version: str | None) -> Built:
@@ -70,7 +107,7 @@ def token(session: Session, table: Relation) -> str:
     return f"content {session.content_hash(table, [c for c, _ in session.columns(table) or ()])}"
 
 
-def weigh(session: Session, engine: Engine, snapshot: Snapshot, *, past: bool) -> Weight:
+def weigh(session: Session, engine: Engine, snapshot: Snapshot, *, past: bool, is_copy: bool) -> Weight:
     """See :class:`anabranch.ports.provider.Clones`."""
     if past and not (can_clone(engine) and engine.capabilities.get(Capability.TIME_TRAVEL) in _SOME):
         raise Refused(
@@ -78,11 +115,13 @@ def weigh(session: Session, engine: Engine, snapshot: Snapshot, *, past: bool) -
             asset=snapshot.asset,
             hint="leave out --at: the clone begins as the source is now",
         )
-    if can_clone(engine):
-        return Weight(engine.name, is_copied=False)
+    if can_clone(engine) and not is_copy:
+        return Weight()
     table = relation(snapshot.location)
     held = session.held([table]).get(table)
-    return Weight(engine.name, is_copied=True, rows=session.count(table), size=held.total if held else None)
+    why = f"{engine.name} makes no more clones of clones" if can_clone(engine) else f"{engine.name} has no clones"
+    why += "; one more, to merge it by its key" if snapshot.keys else ""
+    return Weight(why, session.count(table), held.total if held else None)
 
 
 # -- where they stand --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from anabranch.domain.content import Content, Write
 from anabranch.domain.names import OWN_PREFIX, PART_LENGTH, shorten
+from anabranch.domain.places import is_adopted, is_physical_schema
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import ModelError, StatementFailed
 from anabranch.ports.engine import Relation, Session
@@ -18,6 +19,8 @@ RECORD = Relation(OWN_PREFIX, "contents")
 _PARTS = 1_000_000
 """Added to the numbers of parts, so that no generation has such a number."""
 _END = len("__g") + 8
+_FOREIGN = f"__{OWN_PREFIX}_"
+"""What is beside a table that Anabranch didn't make bears its name, lest it be taken for somebody else's."""
 WRITES = {
     Kind.BY_TIME_RANGE: Write.SPANS,
     Kind.BY_UNIQUE_KEY: Write.KEYS,
@@ -54,11 +57,16 @@ def rest(place: Relation, number: int) -> Relation:
 def is_beside(location: str) -> bool:
     """Whether a table is a generation's, and not a location of its own."""
     stem, _, end = location.rpartition("__")
+    end = end.removeprefix(f"{OWN_PREFIX}_")
     return bool(stem) and end[:1] in ("g", "u") and end[1:].isdigit()
 
 
 def _beside(place: Relation, end: str) -> Relation:
-    return Relation(place.schema, shorten(place.name, PART_LENGTH - _END) + end, place.catalog)
+    limit = PART_LENGTH - _END
+    if not is_physical_schema(place.schema) and not is_adopted(str(place)):
+        end = _FOREIGN + end.removeprefix("__")
+        limit -= len(_FOREIGN)
+    return Relation(place.schema, shorten(place.name, limit) + end, place.catalog)
 
 
 def keys_of(snapshot: Snapshot) -> list[str]:

@@ -28,6 +28,7 @@ from anabranch.ports.provider import (
     Drift,
     Expectation,
     Fault,
+    Merging,
     Move,
     Over,
     Shown,
@@ -418,17 +419,16 @@ class MemoryProvider:
                     self.world.changes += 1
 
     # -- clones ----------------------------------------------------------------------------------------------------
-    @property
-    def copies_clones(self) -> bool:
+    def copies_clone(self, depth: int) -> bool:
         return False
 
     def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
         return clone_location(str(asset).replace(".", f"__{environment}.", 1), identifier)
 
-    def weigh(self, source: Snapshot, *, past: bool = False) -> Weight:
+    def weigh(self, source: Snapshot, *, past: bool = False, is_copy: bool = False) -> Weight:
         if past:
             raise Refused(f"{source.asset} can't be cloned as it was earlier", asset=source.asset)
-        return Weight(self._name, is_copied=False)
+        return Weight()
 
     def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
         with self.world.lock:
@@ -437,6 +437,15 @@ class MemoryProvider:
 
     def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
         return {}
+
+    def weigh_merge(self, clone: Snapshot, made: Built) -> Merging:
+        return Merging(why="clones in memory stay there", hint="give it up: anabranch clone --reset")
+
+    def stage_merge(self, source: Snapshot, clone: Snapshot, made: Built, content: Content, now: int) -> Staged:
+        raise Refused("clones in memory stay there", asset=source.asset)
+
+    def check_return(self, source: Snapshot, content: Content, to: int) -> None:
+        return None
 
     # -- reading ---------------------------------------------------------------------------------------------------
     @property

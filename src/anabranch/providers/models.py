@@ -22,7 +22,7 @@ from anabranch.domain.clones import clones_among
 from anabranch.domain.content import Content
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, clone_location, is_adopted, is_clone, is_physical_schema
+from anabranch.domain.places import Suffix, base_location, clone_location, is_adopted, is_clone, is_physical_schema
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
@@ -42,6 +42,7 @@ from anabranch.ports.provider import (
     Drift,
     Expectation,
     Fault,
+    Merging,
     Over,
     Staged,
     Standing,
@@ -51,7 +52,7 @@ from anabranch.ports.provider import (
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import adopting, cloning, generations, python_runs, turns
+from anabranch.providers import adopting, cloning, generations, merging, python_runs, turns
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record
@@ -140,7 +141,7 @@ class ModelsProvider:
             with self.engine.session() as session:
                 if snapshot.kind is Kind.CLONE:
                     source = self._source_of(session, snapshot, work.previous)
-                    built = cloning.make(session, self.engine, snapshot, source)
+                    built = cloning.make(session, self.engine, snapshot, source, work.previous)
                     return replace(built, seconds=time.perf_counter() - began)
                 self._ensure_schema(session, place.schema)
                 if snapshot.kind in INCREMENTAL | HISTORY:
@@ -272,15 +273,19 @@ class ModelsProvider:
             if swaps or takeovers:
                 self._ensure_contents(session)
 
+            inside = [s for s in swaps if s.snapshot.is_physical]
+            sources = [s for s in swaps if not s.snapshot.is_physical]
+
             def move() -> int:
-                reshaped = self._turns.swap(session, swaps)
+                merging.swap(session, self.engine, sources)
+                reshaped = self._turns.swap(session, inside)
                 adopting.take(session, self._turns, takeovers)
                 moved = self._showing.move(
                     session, environment, decide(self._showing.recorded(session).get(environment))
                 )
                 adopting.give_back(session, self._turns, takeovers)
                 if reshaped:
-                    self._showing.point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in swaps})
+                    self._showing.point_again(session, reshaped, {s.snapshot.location: s.snapshot for s in inside})
                 return moved
 
             session.begin()
@@ -293,6 +298,7 @@ class ModelsProvider:
                     shall = decide(self._showing.recorded(session).get(environment))
                     taken = {t.snapshot.asset for t in takeovers if not t.back}
                     self._showing.check(session, environment, shall, taken)
+                    merging.check(session, self.engine, sources)
                     prepared = _Prepared(session, move)
                 yield prepared
                 committed = prepared.committed
@@ -365,6 +371,7 @@ class ModelsProvider:
             given = {p: str(p) for p in map(relation, locations)}
             places = [p for p, s in given.items() if is_physical_schema(p.schema) or is_adopted(s) or is_clone(s)]
             gone = self._turns.everything(session, [str(p) for p in places])
+            gone += [relation(base_location(str(p))) for p in places if is_clone(str(p))]
             self._forget(session, places)
             session.drop(gone)
             own = {p.schema for p in places if is_physical_schema(p.schema)}
@@ -399,16 +406,27 @@ class ModelsProvider:
                 raise
 
     # -- clones ----------------------------------------------------------------------------------------------------
-    @property
-    def copies_clones(self) -> bool:
-        return not cloning.can_clone(self.engine)
+    def copies_clone(self, depth: int) -> bool:
+        return not cloning.can_clone(self.engine) or cloning.is_too_deep(self.engine, depth)
 
     def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
         return clone_location(str(self.shown_at(environment, asset)), identifier)
 
-    def weigh(self, source: Snapshot, *, past: bool = False) -> Weight:
+    def weigh(self, source: Snapshot, *, past: bool = False, is_copy: bool = False) -> Weight:
         with self.engine.session(read_only=True, patience=GLANCE) as session:
-            return cloning.weigh(session, self.engine, source, past=past)
+            return cloning.weigh(session, self.engine, source, past=past, is_copy=is_copy)
+
+    def weigh_merge(self, clone: Snapshot, made: Built) -> Merging:
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            return merging.Merge(session, self.engine, clone, made).weigh()
+
+    def stage_merge(self, source: Snapshot, clone: Snapshot, made: Built, content: Content, now: int) -> Staged:
+        with self.engine.session() as session:
+            return merging.Merge(session, self.engine, clone, made).stage(source, content, float(now))
+
+    def check_return(self, source: Snapshot, content: Content, to: int) -> None:
+        with self.engine.session(read_only=True, patience=GLANCE) as session:
+            merging.check_return(session, source, content, to)
 
     def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
         if not clones or not self.engine.exists():

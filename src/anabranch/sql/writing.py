@@ -103,8 +103,8 @@ class Writing:
             f"DROP TABLE {rows}",
         ]
 
-    def swap_keys(self, table: str, rows: str, rest: str, columns: Sequence[str], keys: Sequence[str]) -> list[str]:
-        """Puts ``rows`` in the place of the rows of their keys, which go to ``rest``."""
+    def replaced_keys(self, table: str, rows: str, columns: Sequence[str], keys: Sequence[str]) -> str:
+        """What ``table`` has of the keys of ``rows``: the like of ``rows``, to bring it back."""
         others = [c for c in columns if c.lower() not in keys]
         nothing = "".join(f", NULL AS {self.grammar.identifier(c)}" for c in others)
         ordered = [*keys, *others]
@@ -113,9 +113,14 @@ class Writing:
         new = f"SELECT DISTINCT {self.column_list(keys)} FROM {rows} AS n"
         new += f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS b WHERE {self.matches('b', 'n', keys)})"
         added = f"SELECT {self.column_list(keys)}{nothing}, false FROM ({new}) AS added"
+        return f"{replaced} UNION ALL {added}"
+
+    def swap_keys(self, table: str, rows: str, rest: str, columns: Sequence[str], keys: Sequence[str]) -> list[str]:
+        """Puts ``rows`` in the place of the rows of their keys, which go to ``rest``."""
+        there = f"SELECT 1 FROM {rows} AS n WHERE {self.matches('b', 'n', keys)}"
         listed = self.column_list(columns)
         return [
-            f"CREATE TABLE {rest} AS {replaced} UNION ALL {added}",
+            f"CREATE TABLE {rest} AS {self.replaced_keys(table, rows, columns, keys)}",
             f"DELETE FROM {table} AS b WHERE EXISTS ({there})",
             f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {rows} WHERE {self._mark}",
             f"DROP TABLE {rows}",

@@ -187,6 +187,26 @@ class CloneSuite(EnginePart):
                     )
         engine.close()
 
+    def test_rows_are_merged_and_removed_by_key(self, open_engine: OpenEngine) -> None:
+        """Also a key that isn't there, and one of NULL."""
+        self.look(Capability.MERGE)
+        engine = open_engine()
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            nothing = engine.grammar.cast("NULL", "INTEGER")
+            session.create_table(at("table"), f"{SMALL} UNION ALL SELECT {nothing}, 'none'")
+            session.create_table(
+                at("rows"),
+                "SELECT 'ONE' AS name, 1 AS id, true AS is_row UNION ALL SELECT NULL, 2, false"
+                " UNION ALL SELECT 'three', 3, true UNION ALL SELECT NULL, 4, false UNION ALL SELECT NULL, NULL, false",
+            )
+            make = partial(session.merge, at("table"), at("rows"), ["id"], ["id", "name"], "is_row")
+            if not self.refused(engine, Capability.MERGE, make):
+                for _ in range(2):
+                    make()
+                    assert rows(session, at("table")) == [(1, "ONE"), (3, "three")]
+        engine.close()
+
     # --- what the engine's metadata says
 
     def test_the_version_of_a_table_tells_whether_it_changed(self, open_engine: OpenEngine) -> None:

@@ -152,5 +152,5 @@ class CloningSuite:
 
     def test_what_a_clone_costs_is_told(self, rig: Rig, provider: Clones) -> None:
         weight = provider.weigh(rig.source(SOURCE))
-        assert weight.is_copied == provider.copies_clones
-        assert weight.rows == 1 or not weight.is_copied
+        assert bool(weight.why) == provider.copies_clone(1)
+        assert weight.rows == 1 or not weight.why

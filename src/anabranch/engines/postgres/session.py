@@ -251,7 +251,9 @@ class PostgresSession(CommonSession):
     def count(self, table: Relation) -> int:
         return int(str(self._link.query(f"SELECT count(*) FROM {self.named(table)}", safe=True)[1][0][0]))
 
-    def merge(self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str]) -> None:
+    def merge(
+        self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None
+    ) -> None:
         """One statement on all versions. Rows with all keys are found by ``=``, which may use an index; those with a
         NULL by what equality of keys is elsewhere. Two rows of one key are refused."""
         base, new, names, told = self.named(table), self.named(rows), GRAMMAR.identifier, GRAMMAR.columns
@@ -261,9 +263,17 @@ class PostgresSession(CommonSession):
         lacks = " OR ".join(f"{n} IS NULL" for _, n in pairs)
         which = "SELECT b.tableoid AS part, b.ctid AS place, n.anabranch_row FROM new AS n JOIN"
         others = [names(c) for c in columns if c not in keys]
+        is_row = f" AND n.{names(mark)}" if mark else ""
+        remove = (
+            f", gone AS (DELETE FROM {base} AS b USING found AS f JOIN new AS n USING (anabranch_row)"
+            f" WHERE b.ctid = f.place AND b.tableoid = f.part AND NOT n.{names(mark)})"
+            if mark
+            else ""
+        )
         update = (
             f", changed AS (UPDATE {base} AS b SET {', '.join(f'{c} = n.{c}' for c in others)}"
-            " FROM found AS f JOIN new AS n USING (anabranch_row) WHERE b.ctid = f.place AND b.tableoid = f.part)"
+            " FROM found AS f JOIN new AS n USING (anabranch_row) WHERE b.ctid = f.place AND b.tableoid = f.part"
+            f"{is_row})"
         )
 
         def work() -> None:
@@ -271,11 +281,12 @@ class PostgresSession(CommonSession):
                 raise StatementFailed(f"{rows} has several rows of one key", kind="CardinalityViolation")
             self.lock(table)
             self._link.execute(
-                f"WITH new AS MATERIALIZED (SELECT {told(columns)}, row_number() OVER () AS anabranch_row FROM {new}),"
+                f"WITH new AS MATERIALIZED (SELECT {told([*columns, *([mark] if mark else [])])}, row_number() OVER ()"
+                f" AS anabranch_row FROM {new}),"
                 f" found AS MATERIALIZED ({which} {base} AS b ON {equal}"
-                f" UNION ALL {which} {base} AS b ON {same} WHERE {lacks}){update if others else ''}"
+                f" UNION ALL {which} {base} AS b ON {same} WHERE {lacks}){remove}{update if others else ''}"
                 f" INSERT INTO {base} ({told(columns)}) SELECT {told(columns, 'n.')} FROM new AS n"
-                " WHERE NOT EXISTS (SELECT FROM found AS f WHERE f.anabranch_row = n.anabranch_row)"
+                f" WHERE NOT EXISTS (SELECT FROM found AS f WHERE f.anabranch_row = n.anabranch_row){is_row}"
             )
 
         self._done(work)
