@@ -94,6 +94,8 @@ class Applier:
             HookFailed: the environment is as before, or (``unchanged`` says so) it has moved.
         """
         began = time.perf_counter()
+        for provider in self._providers.values():
+            provider.tag({"environment": plan.environment, "plan": plan.id})
         self._publisher.result(plan)
         with Heartbeat(self._state) as heartbeat:
             self._open(plan)

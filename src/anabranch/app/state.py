@@ -43,7 +43,7 @@ from anabranch.ports.store import Store
 
 REF, OPEN, LINE, PHYSICAL, VERIFIED, JOURNALS = "ref/", "open/", "line/", "physical/", "verified/", "journals"
 CONTENT, REFRESHING, AUDITED = "content/", "refresh/", "audited/"
-SAME, ADOPTED, TOKEN = "same/", "adopted/", "token/"
+SAME, ADOPTED, TOKEN, SIZE, COST = "same/", "adopted/", "token/", "size/", "cost/"
 
 
 class Stage(StrEnum):

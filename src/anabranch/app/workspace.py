@@ -12,6 +12,7 @@ from anabranch.app.apply import Applied, Applier, Inputs
 from anabranch.app.auditing import EnvironmentAudit, Outcome
 from anabranch.app.clone_merging import CloneMerging
 from anabranch.app.clones import CloneKeeper, Listed, Looked
+from anabranch.app.costs import Costs
 from anabranch.app.drafting import Drafter
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.hooks import HookRunner
@@ -26,7 +27,7 @@ from anabranch.domain.hooks import Hooks
 from anabranch.domain.ids import CommitId
 from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.plan import Plan, Verb
+from anabranch.domain.plan import Cost, Plan, Verb
 from anabranch.domain.planner import Explain
 from anabranch.domain.restated import Restated, marks
 from anabranch.domain.selection import Changed, Selection, candidates_of
@@ -54,6 +55,7 @@ class Status:
     """Assets that differ from the trunk as it is now, by what the files say."""
     inspection: Inspection
     clones: tuple[Listed, ...]
+    cost: Cost | None
     interrupted: tuple[OpenPlan, ...]
     running: tuple[OpenPlan, ...]
 
@@ -112,6 +114,7 @@ class Workspace:
         self._planning = Planning(
             state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones, merging=merging
         )
+        self._costs = Costs(state, tables, rules.trunk)
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
         self._naming = Naming(state, rules, here)
@@ -160,9 +163,10 @@ class Workspace:
         explain: bool = False,
         window: Span | None = None,
         selection: Selection = EVERYTHING,
+        price: bool = False,
     ) -> Plan:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition; with a
-        ``selection``, only that changes.
+        ``selection``, only that changes; with ``price``, it says what the environment costs.
 
         Raises:
             SelectionError: the selection names what isn't there.
@@ -186,7 +190,7 @@ class Workspace:
             chosen=chosen,
         )
         self._require_signals(plan, project)
-        return self._noted(plan)
+        return self._priced(self._noted(plan)) if price else self._noted(plan)
 
     def _require_signals(self, plan: Plan, project: Project) -> None:
         """Raises ``ModelError`` where what is new or changed waits for a signal that isn't there: a first build asks no
@@ -199,6 +203,15 @@ class Workspace:
 
     def _noted(self, plan: Plan) -> Plan:
         return replace(plan, notes=plan.notes + self._hooks.notes(plan))
+
+    def _priced(self, plan: Plan) -> Plan:
+        """With what the environment costs; one that is new begins with all that is shared."""
+        name = plan.environment if plan.requires.head is not None else self.rules.trunk
+        there = self.state.environment(name)
+        cost = self._costs.of(there) if there is not None else None
+        if cost is not None and name != plan.environment:
+            cost = Cost(cost.copied, 0, cost.unknown)
+        return replace(plan, cost=cost)
 
     def _chosen(self, selection: Selection, among: Mapping[AssetName, Snapshot]) -> set[AssetName]:
         return selection.of(candidates_of(among), self._changed_since)
@@ -239,7 +252,9 @@ class Workspace:
         Raises ``Refused``."""
         start = self.state.require(base or self.rules.trunk)
         setting = self._setting(name, ttl or self.rules.ttl)
-        return self._planning.create(name, start, setting, self._now(), again=self.loader.again, past=past)
+        return self._priced(
+            self._planning.create(name, start, setting, self._now(), again=self.loader.again, past=past)
+        )
 
     def plan_clone(
         self, name: EnvironmentName, tables: Collection[str], *, past: datetime | None = None, reset: bool = False
@@ -369,10 +384,11 @@ class Workspace:
             ahead = len(self.state.trees.diff(self.state.commit(trunk.head).tree, plan.tree))
         inspection = self._inspector.inspect(there) if there else Inspection()
         clones = tuple(self._clones.listed(there)) if there else ()
+        cost = self._costs.of(there) if there else None
         plans = self.state.open_plans().values()
         dead = tuple(o for o in plans if self.state.is_dead(o.holder, o.seen))
         return Status(
-            name, there, trunk, plan, ahead, inspection, clones, dead, tuple(o for o in plans if o not in dead)
+            name, there, trunk, plan, ahead, inspection, clones, cost, dead, tuple(o for o in plans if o not in dead)
         )
 
     def inspect(self, environment: Environment) -> Inspection:

@@ -6,9 +6,9 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.cli import audits
-from anabranch.cli.text import COLOURS, at, count, seconds, table
+from anabranch.cli.text import COLOURS, at, count, seconds, size, table
 from anabranch.domain.commit import Action
-from anabranch.domain.plan import Decision, Plan, Reason, Verb
+from anabranch.domain.plan import Cost, Decision, Plan, Reason, Verb
 
 MOST = 20
 """Lines of assets that are shown unless all are asked for."""
@@ -42,7 +42,23 @@ def lines(plan: Plan, *, explain: bool = False, everything: bool = False) -> lis
     if decisions or plan.repairs:
         found.append("")
     found += [f"  note: {note}" for note in plan.notes]
+    found += [f"  {line}" for line in cost_lines(plan.cost)]
     return [*found, f"  {summary(plan)}"]
+
+
+def cost_lines(cost: Cost | None) -> list[str]:
+    """``shares 1.2 GB, holds 34.0 MB alone (a copy: 1.3 GB)``; nothing where no size is known."""
+    if cost is None or not cost.copied:
+        return []
+    told = f"shares {size(cost.shared)}, holds {size(cost.alone)} alone (a copy: {size(cost.copied)})"
+    return [told + (f"; the size of {count(cost.unknown, 'table')} isn't known" if cost.unknown else "")]
+
+
+def cost_as_dict(cost: Cost | None) -> dict[str, int] | None:
+    """For machines: bytes, and the number of tables whose size isn't known."""
+    if cost is None:
+        return None
+    return {"shared": cost.shared, "alone": cost.alone, "copied": cost.copied, "unknown": cost.unknown}
 
 
 def summary(plan: Plan) -> str:
@@ -140,6 +156,7 @@ def as_dict(plan: Plan) -> dict[str, object]:
         ],
         "audits": [a.asset for a in plan.audits],
         "repairs": list(plan.repairs),
+        "cost": cost_as_dict(plan.cost),
         "notes": list(plan.notes),
     }
 

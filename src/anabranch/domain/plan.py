@@ -197,6 +197,21 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes that an environment shares with the trunk, those that it holds alone, and how many tables there are whose
+    size nobody tells."""
+
+    shared: int
+    alone: int
+    unknown: int = 0
+
+    @property
+    def copied(self) -> int:
+        """What a copy of all that it shows would hold."""
+        return self.shared + self.alone
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """``before`` and ``tree`` are the environment's tree as read and as it will be; ``changes`` lead from one to the
     other."""
@@ -227,6 +242,8 @@ class Plan:
     """What it builds are previews, of a part of the time."""
     same: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Locations, and where the data that belongs there stands already."""
+    cost: Cost | None = None
+    """Of the environment, or of the one that it begins from, as it is. Told when it is planned, and not stored."""
     failures: tuple[str, ...] = ()
     """Why some of what is due can't be planned; the rest is. Told when it is planned, and not stored."""
 

@@ -14,6 +14,7 @@ from anabranch.engines.common import CommonSession, merging, signed
 from anabranch.engines.csv_files import find_fault, require_header
 from anabranch.engines.duckdb_errors import errors
 from anabranch.errors import StatementFailed, WarehouseUnavailable, Where
+from anabranch.ports.cloning import Held
 from anabranch.ports.engine import ArrowStream, Found, Relation, Result, quoted, transaction
 
 if TYPE_CHECKING:
@@ -220,6 +221,24 @@ class DuckDBSession(CommonSession):
             self.rename(one, spare)
             self.rename(other, one.name)
             self.rename(Relation(one.schema, spare, one.catalog), other.name)
+
+    def held(self, tables: Collection[Relation]) -> dict[Relation, Held]:
+        """Blocks of the file, as of the last checkpoint; a table of which something isn't in the file yet is left out.
+        No block is shared."""
+        there = {f.relation for f in self.find({t.schema for t in tables}) if not f.is_view} if tables else set()
+        asked = [t for t in sorted(tables) if t in there]
+        if not asked:
+            return {}
+        each = [
+            f"SELECT {n} AS n, bool_and(persistent) AS whole, list_distinct(flatten(list([block_id] ||"
+            f" additional_block_ids))) AS blocks FROM pragma_storage_info({self.grammar.literal(self._quote(t))})"
+            for n, t in enumerate(asked)
+        ]
+        found = self.query(
+            f"SELECT n, len(list_filter(blocks, lambda b: b >= 0)) * (SELECT block_size FROM pragma_database_size()"
+            f" WHERE database_name = current_database()) FROM ({' UNION ALL '.join(each)}) WHERE whole"
+        )
+        return {asked[int(str(n))]: Held(int(str(size)), int(str(size))) for n, size in found.rows}
 
     def merge(
         self, table: Relation, rows: Relation, keys: Sequence[str], columns: Sequence[str], mark: str | None = None

@@ -23,6 +23,7 @@ from anabranch.domain.intervals import Spans
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
+from anabranch.ports.cloning import Held
 from anabranch.ports.rows import RowDiff, RowOptions
 
 
@@ -213,6 +214,10 @@ class Provider(Protocol):
     @property
     def window(self) -> str | None:
         """Where readers can see a mix of old and new while an environment moves, a phrase that says so; else None."""
+        ...
+
+    def tag(self, about: Mapping[str, str]) -> None:
+        """What is done from now on is about (the environment, the plan), for the logs of whoever does it."""
         ...
 
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
@@ -449,6 +454,14 @@ class Tables(Provider, Protocol):
 
     def size(self) -> int | None:
         """All bytes, where that is cheap to know."""
+        ...
+
+    def sizes(self, snapshots: Collection[Snapshot]) -> dict[str, Held]:
+        """By location, the bytes of tables, clones and sources, of those of which the engine's metadata tells it.
+
+        Raises:
+            WarehouseBusy: it can't be looked at just now, and isn't waited for.
+        """
         ...
 
     def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:

@@ -20,6 +20,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import clone_location
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
+from anabranch.ports.cloning import Held
 from anabranch.ports.provider import (
     NO_WORK,
     Answer,
@@ -87,6 +88,9 @@ class MemoryProvider:
         return None if self._transactions else f"{self._name} has no transactions: pointers move one by one"
 
     # -- building --------------------------------------------------------------------------------------------------
+    def tag(self, about: Mapping[str, str]) -> None:
+        return None
+
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
         with self.world.lock:
             for asset, snapshot in sorted(added.items()):
@@ -454,6 +458,9 @@ class MemoryProvider:
 
     def size(self) -> int | None:
         return None
+
+    def sizes(self, snapshots: Collection[Snapshot]) -> dict[str, Held]:
+        return {}
 
     def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
         """A query is the name of one asset, and tells its value."""

@@ -12,8 +12,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,6 +33,7 @@ from anabranch.errors import (
 )
 from anabranch.ports import materialization
 from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.cloning import Held
 from anabranch.ports.engine import Engine, Found, Relation, Session
 from anabranch.ports.materialization import Materializations
 from anabranch.ports.provider import (
@@ -92,7 +94,8 @@ class ModelsProvider:
         self._default_schema = default_schema
         self._suffix = suffix
         self._workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
-        self._showing = Showing(engine, trunk, suffix, self._tell, connections)
+        self._showing = Showing(engine, trunk, suffix, self._tell, connections, self._session)
+        self._about: Mapping[str, str] = {}
         self._turns = turns.choose(engine)
         self._schemas: set[str] = set()
         self._schemas_lock = threading.Lock()
@@ -108,6 +111,20 @@ class ModelsProvider:
             return None
         return f"{self.engine.name} has no transactions over DDL: for a moment, readers may see old and new views mixed"
 
+    def tag(self, about: Mapping[str, str]) -> None:
+        self._about = dict(about)
+
+    @contextmanager
+    def _session(
+        self, asset: AssetName | None = None, *, read_only: bool = False, patience: float | None = None
+    ) -> Iterator[Session]:
+        """One whose statements say in the engine's log what they are about."""
+        with self.engine.session(read_only=read_only, patience=patience) as session:
+            about = {**self._about, **({"asset": asset} if asset is not None else {})}
+            if about:
+                session.tag(about)
+            yield session
+
     def shown_at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
         """Where readers find ``asset`` in ``environment``."""
         return self._showing.at(environment, asset)
@@ -122,7 +139,7 @@ class ModelsProvider:
                     hint="check warehouse.database in anabranch.yaml",
                 )
             return
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             for asset, snapshot in sorted(sources.items()):
                 check_source(session, asset, snapshot, self.engine.place)
             self._showing.check_names(session, environment, added)
@@ -131,14 +148,14 @@ class ModelsProvider:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        with self.engine.session():
+        with self._session():
             yield
 
     def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         began = time.perf_counter()
         place = relation(snapshot.location)
         try:
-            with self.engine.session() as session:
+            with self._session(snapshot.asset) as session:
                 if snapshot.kind is Kind.CLONE:
                     source = self._source_of(session, snapshot, work.previous)
                     built = cloning.make(session, self.engine, snapshot, source, work.previous)
@@ -179,15 +196,12 @@ class ModelsProvider:
             self._root,
             self._default_schema,
             staged,
-            self._reading,
+            partial(self._session, snapshot.asset, read_only=True),
             self.engine.dialect,
-            self.engine.session if self.workers > 1 else None,
+            partial(self._session, snapshot.asset) if self.workers > 1 else None,
             self._materializations,
             self._turns,
         )
-
-    def _reading(self) -> AbstractContextManager[Session]:
-        return self.engine.session(read_only=True)
 
     def _tell(self, error: AnabranchError, snapshot: Snapshot) -> None:
         """Gives the error what it is about."""
@@ -204,7 +218,7 @@ class ModelsProvider:
         work: Work,
     ) -> Staged:
         try:
-            with self.engine.session() as session:
+            with self._session(snapshot.asset) as session:
                 return self._maker(session, snapshot, inputs, work, staged).filler().stage(content)
         except AnabranchError as error:
             self._tell(error, snapshot)
@@ -214,7 +228,7 @@ class ModelsProvider:
         self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], audits: Sequence[Audit], over: Over
     ) -> list[Finding]:
         try:
-            with self.engine.session(read_only=True) as session:
+            with self._session(snapshot.asset, read_only=True) as session:
                 table = TableAudit(self._maker(session, snapshot, inputs, over.work, over.staged))
                 return [table.run(audit) for audit in audits]
         except AnabranchError as error:
@@ -224,11 +238,11 @@ class ModelsProvider:
     def contents(self, locations: Collection[str]) -> dict[str, Content]:
         if not self.engine.exists():
             return {}
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             return Record(session).read(locations)
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
-        with self.engine.session() as session:
+        with self._session() as session:
             session.drop(self._turns.left(session, keep))
 
     def _ensure_schema(self, session: Session, schema: str) -> None:
@@ -246,7 +260,7 @@ class ModelsProvider:
     def probe(self, snapshot: Snapshot) -> Built | Outcome:
         if not self.engine.exists():
             return Outcome.NOT_APPLIED
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             found = self._turns.look(session, relation(snapshot.location), is_view=snapshot.kind is Kind.VIEW)
             if found is None:
                 return Outcome.NOT_APPLIED
@@ -269,7 +283,7 @@ class ModelsProvider:
         swaps: Collection[Swap] = (),
         takeovers: Collection[Takeover] = (),
     ) -> Iterator[_Prepared]:
-        with self.engine.session() as session:
+        with self._session() as session:
             if swaps or takeovers:
                 self._ensure_contents(session)
 
@@ -313,7 +327,7 @@ class ModelsProvider:
                 f"{self.engine.place} doesn't exist, but {expectation.environment} is in it",
                 hint="check warehouse.database in anabranch.yaml, or put the file back",
             )
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             shown = self._showing.recorded(session).get(expectation.environment)
             drifts = []
             if shown != expectation.shown:
@@ -362,12 +376,12 @@ class ModelsProvider:
     def locations(self) -> set[str]:
         if not self.engine.exists():
             return set()
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             schemas = [s for s in session.schemas() if is_physical_schema(s)]
             return {str(r) for r in self._turns.standing(session, schemas) if not generations.is_beside(r.name)}
 
     def drop(self, locations: Collection[str]) -> None:
-        with self.engine.session() as session:
+        with self._session() as session:
             given = {p: str(p) for p in map(relation, locations)}
             places = [p for p, s in given.items() if is_physical_schema(p.schema) or is_adopted(s) or is_clone(s)]
             gone = self._turns.everything(session, [str(p) for p in places])
@@ -391,13 +405,13 @@ class ModelsProvider:
     def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
         if not assets or not self.engine.exists():
             return {}
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             return adopting.standing(session, assets)
 
     def survey(
         self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], now: int, *, check: bool = True
     ) -> tuple[Built, tuple[str, ...]]:
-        with self.engine.session() as session:
+        with self._session() as session:
             maker = self._maker(session, snapshot, inputs, Work(now=now))
             try:
                 return adopting.survey(session, maker, now, check=check)
@@ -413,32 +427,32 @@ class ModelsProvider:
         return clone_location(str(self.shown_at(environment, asset)), identifier)
 
     def weigh(self, source: Snapshot, *, past: bool = False, is_copy: bool = False) -> Weight:
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             return cloning.weigh(session, self.engine, source, past=past, is_copy=is_copy)
 
     def weigh_merge(self, clone: Snapshot, made: Built) -> Merging:
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             return merging.Merge(session, self.engine, clone, made).weigh()
 
     def stage_merge(self, source: Snapshot, clone: Snapshot, made: Built, content: Content, now: int) -> Staged:
-        with self.engine.session() as session:
+        with self._session(clone.asset) as session:
             return merging.Merge(session, self.engine, clone, made).stage(source, content, float(now))
 
     def check_return(self, source: Snapshot, content: Content, to: int) -> None:
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             merging.check_return(session, source, content, to)
 
     def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
         if not clones or not self.engine.exists():
             return {}
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             found = {s.location: cloning.table_of(session, s) for s in clones}
             return {location: cloning.token(session, table) for location, table in found.items() if table is not None}
 
     def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
         if not clones or not self.engine.exists():
             return {}
-        with self.engine.session(read_only=True, patience=GLANCE) as session:
+        with self._session(read_only=True, patience=GLANCE) as session:
             found = {s.location: cloning.table_of(session, s) for s in clones}
             held = session.held([t for t in found.values() if t is not None])
             sizes = {location: held[t].own for location, t in found.items() if t is not None and t in held}
@@ -452,12 +466,23 @@ class ModelsProvider:
     def size(self) -> int | None:
         return self.engine.size()
 
+    def sizes(self, snapshots: Collection[Snapshot]) -> dict[str, Held]:
+        if not snapshots or not self.engine.exists():
+            return {}
+        with self._session(read_only=True, patience=GLANCE) as session:
+            clones = {s.location: cloning.table_of(session, s) for s in snapshots if s.kind is Kind.CLONE}
+            places = [relation(s.location) for s in snapshots if s.location not in clones]
+            tables: dict[str, Relation | None] = {str(p): t for p, t in self._turns.tables(session, places).items()}
+            tables.update(clones)
+            held = session.held([t for t in tables.values() if t is not None])
+            return {location: held[t] for location, t in tables.items() if t is not None and t in held}
+
     def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
         from anabranch.sql.guard import require_read_only  # needs the parser
         from anabranch.sql.rewrite import render
 
         require_read_only(text, self.engine.dialect)
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             targets = {
                 a: session.qualify(relation(s.location)) for a, s in assets.items() if s.kind is not Kind.EMBEDDED
             }
@@ -467,7 +492,7 @@ class ModelsProvider:
             return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
 
     def same(self, one: Snapshot, other: Snapshot) -> bool:
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             found = [session.describe(relation(s.location)) for s in (one, other)]
             if found[0] is None or found[1] is None or found[0].columns != found[1].columns:
                 return False
@@ -478,12 +503,12 @@ class ModelsProvider:
     def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
         from anabranch.sql.statements import put_environment  # needs the parser
 
-        with self.engine.session() as session:
+        with self._session() as session:
             for statement in statements:
                 session.execute(put_environment(statement, self.engine.dialect, environment))
 
     def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
-        with self.engine.session(read_only=True) as session:
+        with self._session(read_only=True) as session:
             old, new = (self._existing(session, s) for s in (before, after))
             return compare(session, old, new, options, self.engine.dialect)
 

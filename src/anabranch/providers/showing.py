@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from anabranch.domain.ids import CommitId, ObjectId, TreeId
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, AssetName, EnvironmentName
@@ -41,12 +42,14 @@ class Showing:
         suffix: Suffix,
         tell: Callable[[AnabranchError, Snapshot], None],
         connections: int,
+        open_session: Callable[[], AbstractContextManager[Session]],
     ) -> None:
         self._engine = engine
         self._trunk = trunk
         self._suffix = suffix
         self._tell = tell
         self._connections = connections
+        self._open_session = open_session
 
     def at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
         """Where readers find ``asset`` in ``environment``."""
@@ -199,7 +202,7 @@ class Showing:
         parts = [dict(waiting[at::number]) for at in range(number)]
 
         def point(part: Mapping[Relation, Relation | None]) -> None:
-            with self._engine.session() as own:
+            with self._open_session() as own:
                 own.point(part)
 
         with ThreadPoolExecutor(number) as pool:

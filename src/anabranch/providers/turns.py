@@ -89,6 +89,10 @@ class Turns(Protocol):
         """What stands at one location."""
         ...
 
+    def tables(self, session: Session, places: Collection[Relation]) -> dict[Relation, Relation]:
+        """Where the rows are that are found at ``places``."""
+        ...
+
     def left(self, session: Session, keep: Mapping[str, Collection[int]]) -> list[Relation]:
         """What stands beside locations, but for what the writes need whose numbers are to be kept."""
         ...
@@ -175,6 +179,9 @@ class InPlace:
             return session.describe(place)
         columns = session.columns(place)
         return Found(place, False, columns) if columns is not None else None
+
+    def tables(self, session: Session, places: Collection[Relation]) -> dict[Relation, Relation]:
+        return {place: place for place in places}
 
     def left(self, session: Session, keep: Mapping[str, Collection[int]]) -> list[Relation]:
         return beside(session, keep)
@@ -304,6 +311,10 @@ class ByPointer:
 
     def look(self, session: Session, place: Relation, *, is_view: bool) -> Found | None:
         return self.standing(session, [place.schema]).get(place)
+
+    def tables(self, session: Session, places: Collection[Relation]) -> dict[Relation, Relation]:
+        targets = session.targets({p.schema for p in places})
+        return {place: targets.get(place) or place for place in places}
 
     def left(self, session: Session, keep: Mapping[str, Collection[int]]) -> list[Relation]:
         known = Record(session).read(keep)

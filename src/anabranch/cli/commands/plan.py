@@ -32,7 +32,7 @@ def command(
     """
     selection = Selection(select, exclude)
     with workspace(context) as w:
-        plan = w.plan_apply(w.resolve(env), explain=explain, selection=selection)
+        plan = w.plan_apply(w.resolve(env), explain=explain, selection=selection, price=True)
     if as_json:
         emit(plans.as_dict(plan))
         return

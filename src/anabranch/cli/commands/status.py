@@ -69,6 +69,7 @@ def _state(status: Status, named: str) -> list[str]:
     elif status.environment is not None:
         found.append(f"{count(plan.total, 'asset')} as the files say")
     found += clone_lines(status.clones)
+    found += plans.cost_lines(status.cost)
     found += [click.style(f"drift: {d.detail}", fg="yellow") for d in status.inspection.drifts[:10]]
     if len(status.inspection.drifts) > 10:
         found.append(f"  … and {len(status.inspection.drifts) - 10} more")
@@ -100,6 +101,7 @@ def _as_dict(status: Status) -> dict[str, object]:
         "to_build": _to_build(status.plan),
         "plan": plans.as_dict(status.plan),
         "clones": clones_as_dicts(status.clones),
+        "cost": plans.cost_as_dict(status.cost),
         "drift": [{"fault": d.fault.value, "asset": d.asset, "detail": d.detail} for d in status.inspection.drifts],
         "drift_unknown": status.inspection.unknown,
         "interrupted": [_open_as_dict(o) for o in status.interrupted],
