@@ -186,7 +186,7 @@ def _expected(heading: str) -> set[str]:
             listed = {f.removeprefix("[].") for f in _documented("env list")} - {"assets"}
             return listed | _documented("env show")
         case "Errors":
-            conflict = {f"conflicts[].{f}" for f in ("asset", "base", "ours", "theirs", "cause", "upstream")}
+            conflict = {f"conflicts[].{f}" for f in ("asset", "base", "ours", "theirs", "cause", "upstream", "rows[]")}
             plain = {f for f in _documented("Errors") if "[" not in f} & {
                 "type", "message", "asset", "file", "line", "column", "hint", "exit",
             }  # fmt: skip

@@ -163,10 +163,9 @@ class Workspace:
         explain: bool = False,
         window: Span | None = None,
         selection: Selection = EVERYTHING,
-        price: bool = False,
     ) -> Plan:
         """What makes ``name`` what the files say. With ``explain``, it says what changed in each definition; with a
-        ``selection``, only that changes; with ``price``, it says what the environment costs.
+        ``selection``, only that changes.
 
         Raises:
             SelectionError: the selection names what isn't there.
@@ -190,7 +189,7 @@ class Workspace:
             chosen=chosen,
         )
         self._require_signals(plan, project)
-        return self._priced(self._noted(plan)) if price else self._noted(plan)
+        return self._noted(plan)
 
     def _require_signals(self, plan: Plan, project: Project) -> None:
         """Raises ``ModelError`` where what is new or changed waits for a signal that isn't there: a first build asks no
@@ -204,8 +203,8 @@ class Workspace:
     def _noted(self, plan: Plan) -> Plan:
         return replace(plan, notes=plan.notes + self._hooks.notes(plan))
 
-    def _priced(self, plan: Plan) -> Plan:
-        """With what the environment costs; one that is new begins with all that is shared."""
+    def priced(self, plan: Plan) -> Plan:
+        """A plan with what the environment costs; one that is new begins with all that is shared."""
         name = plan.environment if plan.requires.head is not None else self.rules.trunk
         there = self.state.environment(name)
         cost = self._costs.of(there) if there is not None else None
@@ -252,9 +251,7 @@ class Workspace:
         Raises ``Refused``."""
         start = self.state.require(base or self.rules.trunk)
         setting = self._setting(name, ttl or self.rules.ttl)
-        return self._priced(
-            self._planning.create(name, start, setting, self._now(), again=self.loader.again, past=past)
-        )
+        return self._planning.create(name, start, setting, self._now(), again=self.loader.again, past=past)
 
     def plan_clone(
         self, name: EnvironmentName, tables: Collection[str], *, past: datetime | None = None, reset: bool = False

@@ -36,7 +36,7 @@ def run_plan(
             ended(w, heal(w))
         plan = make(w)
         if dry_run or plan.is_empty:
-            _show(plan, as_json=as_json, everything=everything)
+            _show(w.priced(plan) if dry_run else plan, as_json=as_json, everything=everything)
             context.exit(1 if plan.failures else 0)
         if show and not as_json:
             for line in plans.lines(plan, everything=everything):

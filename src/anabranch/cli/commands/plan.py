@@ -32,7 +32,7 @@ def command(
     """
     selection = Selection(select, exclude)
     with workspace(context) as w:
-        plan = w.plan_apply(w.resolve(env), explain=explain, selection=selection, price=True)
+        plan = w.priced(w.plan_apply(w.resolve(env), explain=explain, selection=selection))
     if as_json:
         emit(plans.as_dict(plan))
         return
