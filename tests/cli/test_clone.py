@@ -57,7 +57,7 @@ def test_the_plan_tells_what_a_copy_costs(feature: Shop, anabranch: Anabranch):
     with feature.unchanged():
         said = anabranch("clone", "raw.orders", "-e", "feature", "--dry-run")
     assert said.code == 0
-    assert "copy   raw.orders   100 rows (duckdb has no clones)" in said.out
+    assert "copy   raw.orders   262.1 kB, 100 rows (duckdb has no clones)" in said.out
     assert "1 to copy" in said.out
 
 

@@ -61,9 +61,14 @@ def is_beside(location: str) -> bool:
     return bool(stem) and end[:1] in ("g", "u") and end[1:].isdigit()
 
 
+def is_foreign(place: Relation) -> bool:
+    """Whether a table there isn't Anabranch's."""
+    return not is_physical_schema(place.schema) and not is_adopted(str(place))
+
+
 def _beside(place: Relation, end: str) -> Relation:
     limit = PART_LENGTH - _END
-    if not is_physical_schema(place.schema) and not is_adopted(str(place)):
+    if is_foreign(place):
         end = _FOREIGN + end.removeprefix("__")
         limit -= len(_FOREIGN)
     return Relation(place.schema, shorten(place.name, limit) + end, place.catalog)

@@ -243,7 +243,9 @@ class ModelsProvider:
 
     def discard(self, keep: Mapping[str, Collection[int]]) -> None:
         with self._session() as session:
-            session.drop(self._turns.left(session, keep))
+            sources = {k: n for k, n in keep.items() if generations.is_foreign(relation(k))}
+            gone = self._turns.left(session, {k: n for k, n in keep.items() if k not in sources})
+            session.drop([*gone, *generations.beside(session, sources)])
 
     def _ensure_schema(self, session: Session, schema: str) -> None:
         with self._schemas_lock:
