@@ -481,10 +481,11 @@ def test_errors_of_statements(fake, session, raised, kind, told, hint):
 
 
 def test_settings_that_cannot_be(fake):
-    wrong: dict[str, Any]
-    for wrong in ({}, {"http_path": "/x", "cluster": "y"}, {"cluster": "y"}):
-        with pytest.raises(ConfigError):
+    many: list[dict[str, Any]] = [{}, {"http_path": "/x", "cluster": "y"}, {"cluster": "y"}]
+    for wrong in many:
+        with pytest.raises(ConfigError) as caught:
             DatabricksEngine(HOST, **wrong)
+        assert "warehouse.settings." in (caught.value.hint or "")
     with pytest.raises(ConfigError) as caught:
         DatabricksEngine(f"token:{SECRET}@host", http_path="/x")
     assert SECRET not in str(caught.value)

@@ -40,7 +40,7 @@ def test_an_address_that_is_none_is_refused(url):
 
 def test_an_unknown_table_format_is_refused():
     with pytest.raises(ConfigError):
-        SparkEngine("sc://host", table_format="hudi")  # type: ignore[arg-type]
+        SparkEngine("sc://host", table_format="hudi")
 
 
 def test_an_engine_is_made_without_the_driver_and_tells_no_secret():
