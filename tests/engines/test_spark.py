@@ -115,6 +115,7 @@ class SparkSuite(EngineSuite):
 
 
 class TestSparkOverDelta(SparkSuite):
+    title = "Spark, Delta"
     odd_columns: ClassVar[Mapping[str, str]] = {
         **SparkSuite.odd_columns,
         "small": "CAST(1 AS SMALLINT)",
@@ -132,6 +133,8 @@ class TestSparkOverDelta(SparkSuite):
 
 
 class TestSparkOverIceberg(SparkSuite):
+    title = "Spark, Iceberg"
+
     @pytest.fixture
     def open_engine(self, spark: str) -> OpenEngine:
         return lambda: SparkEngine(spark, table_format="iceberg", catalog="ice", patience=5)

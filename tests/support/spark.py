@@ -25,6 +25,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anabranch.engines.spark import SparkSession
 
 TIME_LIMIT = 5400
 """Seconds that a server lives at most."""
@@ -110,6 +114,28 @@ def server() -> Iterator[str]:
 def turn() -> contextlib.AbstractContextManager[None]:
     """While it is held, nobody else uses the machine's server."""
     return locked(CACHE / "spark-server" / "turn")
+
+
+@contextmanager
+def emptied(address: str) -> Iterator[str]:
+    """The machine's server, for the caller alone, with nothing in it."""
+    from anabranch.engines.spark import SparkEngine
+
+    with turn():
+        for engine in (SparkEngine(address), SparkEngine(address, table_format="iceberg", catalog="ice")):
+            with engine.session() as session:
+                empty(session)
+        yield address
+
+
+def empty(session: SparkSession) -> None:
+    """Drops all that there is, and the quicker way: without Iceberg's files."""
+    for schema in set(session.schemas()) - {"default"}:
+        for name, is_view in session.kinds(schema).items():
+            session.execute(
+                f"DROP {'VIEW' if is_view else 'TABLE'} {session.grammar.name(session.own_catalog, schema, name)}"
+            )
+        session.drop_schemas([schema])
 
 
 def _running(told: Path) -> str | None:
@@ -208,7 +234,9 @@ def launch(data: Path, found: Path, log: Path) -> tuple[subprocess.Popen, int]:
         "spark.sql.catalog.ice.jdbc.schema-version": "V1",
         "spark.sql.catalog.ice.warehouse": data / "iceberg",
     }
-    command: list[object] = ["java", "-Xmx2g", "-XX:+UseSerialGC", f"-Dderby.system.home={data}"]
+    # the better compiler takes more time than it saves, for a server that lives for minutes
+    command: list[object] = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    command += [f"-Dderby.system.home={data}"]
     command += [f"-Djava.io.tmpdir={data}/tmp", "-Djdk.reflect.useDirectMethodHandle=false"]
     command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
     command += ["-cp", f"{found}/*", "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]"]

@@ -49,10 +49,10 @@ class SparkEngine:
         connections: int = 8,
         patience: float = 60.0,
     ) -> None:
-        """``url``: ``sc://host:port/;token=…``. ``table_format``: ``delta`` or ``iceberg``. ``catalog``: where relations
-        are; None: the server's current one. ``settings`` are Spark's own. ``connections``: so many statements of one
-        session run at a time, where they don't depend on each other. ``patience``: seconds to wait for a server that
-        can't be reached."""
+        """``url``: ``sc://host:port/;token=…``. ``table_format``: ``delta`` or ``iceberg``. ``catalog``: where
+        relations are; None: the server's current one. ``settings`` are Spark's own. ``connections``: so many statements
+        of one session run at a time, where they don't depend on each other. ``patience``: seconds to wait for a server
+        that can't be reached."""
         self._host, self._secrets = _address(url)
         if table_format not in ("delta", "iceberg"):
             raise ConfigError(
