@@ -64,7 +64,13 @@ class SparkEngine:
         self._catalog = catalog
         self._own = catalog or ""
         """The catalog that relations are in, once known."""
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = {
+            **SETTINGS,
+            **(settings or {}),
+            # of a table that is made without a word of its format
+            "spark.sql.sources.default": table_format,
+            "spark.sql.legacy.createHiveTableByDefault": "false",
+        }
         self._connections = connections
         self._patience = patience
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from anabranch.errors import ModelError
-from anabranch.ports.engine import Session, quoted
+from anabranch.ports.engine import Session
 
 OpenSession = Callable[[], AbstractContextManager[Session]]
 _NAME = "anabranch_source_"
@@ -45,6 +45,8 @@ class Expressions:
         import ibis
         from ibis.expr import operations
 
+        from anabranch.sql.qualifiers import quoted  # loads the parser
+
         if not any(t.name in self._queries for t in expression.op().find(operations.UnboundTable)):
             return value
         if expression.op().find(operations.InMemoryTable):
@@ -53,6 +55,7 @@ class Expressions:
                 hint="put these rows in a seed, or read the tables with .arrow()",
             )
         text = str(ibis.to_sql(value, dialect=self._dialect))
-        sources = ", ".join(f"{quoted([name])} AS ({query}\n)" for name, query in self._queries.items())
+        # as Ibis writes it: nothing becomes one in capitals
+        sources = ", ".join(f"{quoted([name], self._dialect)} AS ({query}\n)" for name, query in self._queries.items())
         session = self._stack.enter_context(self._reading())
         return session.read_arrow(f"WITH {sources} SELECT * FROM ({text}\n) AS anabranch_rows")

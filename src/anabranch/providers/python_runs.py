@@ -18,7 +18,8 @@ from anabranch.domain.intervals import Span, moment
 from anabranch.domain.names import AssetName, nearest
 from anabranch.domain.snapshot import Function, Snapshot
 from anabranch.errors import AnabranchError, ModelError, Where
-from anabranch.ports.engine import ArrowStream, Relation, Session, quoted
+from anabranch.ports.engine import ArrowStream, Relation, Session
+from anabranch.ports.grammar import Grammar
 from anabranch.providers.expressions import Expressions, OpenSession
 from anabranch.providers.python_rows import parts
 from anabranch.python.importing import Code, code
@@ -84,7 +85,9 @@ class PythonRun:
         }
         asset = self.snapshot.asset
         expressions = Expressions(self.dialect, self.reading, stack)
-        context = _Context(asset, self.sources, self.default_schema, self.reading, stack, expressions)
+        context = _Context(
+            asset, self.sources, self.default_schema, self.reading, stack, expressions, self.session.grammar
+        )
         accepted = inspect.signature(call).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
             given = {name: value for name, value in given.items() if name in accepted}
@@ -112,7 +115,9 @@ class _Context:
         reading: OpenSession,
         stack: ExitStack,
         expressions: Expressions,
+        grammar: Grammar,
     ) -> None:
+        self._grammar = grammar
         self._expressions = expressions
         self._asset = asset
         self._sources = sources
@@ -123,7 +128,7 @@ class _Context:
     def table(self, name: str, columns: Sequence[str] | None = None) -> _Rows:
         query = self._source(name)
         if columns is not None:
-            query = f"SELECT {', '.join(quoted([c]) for c in columns)} FROM ({query}\n) AS anabranch_rows"
+            query = f"SELECT {self._grammar.columns(columns)} FROM ({query}\n) AS anabranch_rows"
         return _Rows(name, query, self._reading, self._stack, self._expressions)
 
     def resolve_table(self, name: str) -> str:

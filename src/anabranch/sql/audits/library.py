@@ -13,9 +13,9 @@ from enum import Enum, auto
 
 from sqlglot import exp
 
-from anabranch.ports.engine import quoted
 from anabranch.sql.audits.calls import Argument, Item
 from anabranch.sql.macros.moments import moment_sql
+from anabranch.sql.qualifiers import quoted
 from anabranch.sql.syntax import dialect as dialect_of
 
 NON_BLOCKING = "_non_blocking"
@@ -24,8 +24,13 @@ _UUID = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _EMAIL = "^[A-Za-z0-9._%+'-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])+[A-Za-z]{2,}$"
 _URL = "^(https?|ftp)://[^\\s/?#.]+([.][^\\s/?#.]+)*(:[0-9]+)?([/?#][^\\s]*)?$"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-_VALUE = quoted(["anabranch_value"])
-_OTHER = quoted(["anabranch_other"])
+# names that no engine needs quoted, and that are the same in capitals
+_VALUE = "anabranch_value"
+_OTHER = "anabranch_other"
+_TEXTS = {"bigquery": "STRING", "databricks": "STRING", "spark": "STRING"}
+"""What a text of any length is called, where it isn't VARCHAR."""
+_DOUBLES = {"bigquery": "FLOAT64", "postgres": "DOUBLE PRECISION"}
+"""The same of DOUBLE."""
 
 
 class Takes(Enum):
@@ -59,10 +64,27 @@ class Given:
         return f"(SELECT * FROM {self.this} WHERE {self.value('condition')}\n) AS {self.last}"
 
     def columns(self, name: str) -> list[str]:
-        return [_sql(item) for item in self.arguments[name].items]
+        return [self.sql(item) for item in self.arguments[name].items]
 
     def column(self, name: str = "column") -> str:
-        return _sql(self.arguments[name].items[0])
+        return self.sql(self.arguments[name].items[0])
+
+    def sql(self, item: Item) -> str:
+        return self.label(item.column) if item.column is not None else f"({item.text}\n)"
+
+    def label(self, name: str) -> str:
+        """A name, quoted."""
+        return quoted([name], self.dialect)
+
+    def text(self, sql: str) -> str:
+        """A value as a text."""
+        return f"CAST({sql} AS {_TEXTS.get(self.dialect, 'VARCHAR')})"
+
+    def double(self, sql: str) -> str:
+        return f"CAST({sql} AS {_DOUBLES.get(self.dialect, 'DOUBLE')})"
+
+    def literal(self, text: str) -> str:
+        return exp.Literal.string(text).sql(dialect_of(self.dialect))
 
     def value(self, name: str, default: str = "") -> str:
         """An expression, in parentheses."""
@@ -82,7 +104,7 @@ class Given:
 
     def one(self, **columns: str) -> str:
         """The rows to audit with one expression or more of them, under names that no column has."""
-        listed = ", ".join(f"{sql} AS {quoted([f'anabranch_{n}'])}" for n, sql in columns.items())
+        listed = ", ".join(f"{sql} AS anabranch_{n}" for n, sql in columns.items())
         return f"(SELECT {listed} FROM {self.rows()}\n) AS anabranch_values"
 
     def failing(self, condition: str) -> str:
@@ -102,7 +124,7 @@ class Given:
 
     def matches(self, value: str, pattern: str) -> str:
         """Whether a text matches a regular expression, both given as SQL."""
-        node = exp.RegexpLike(this=exp.Var(this=_text(value)), expression=exp.Var(this=pattern))
+        node = exp.RegexpLike(this=exp.Var(this=self.text(value)), expression=exp.Var(this=pattern))
         return node.sql(dialect_of(self.dialect))
 
     def _written(self, name: str) -> str:
@@ -128,18 +150,6 @@ class BuiltIn:
     def names(self) -> tuple[str, ...]:
         """All arguments."""
         return (*self.takes, "condition", "blocking")
-
-
-def _sql(item: Item) -> str:
-    return quoted([item.column]) if item.column is not None else f"({item.text}\n)"
-
-
-def _text(sql: str) -> str:
-    return f"CAST({sql} AS VARCHAR)"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -170,19 +180,19 @@ def _not_empty_string(g: Given) -> str:
 
 
 def _length_between(g: Given) -> str:
-    return g.failing(g.outside(f"LENGTH({_text(g.column())})"))
+    return g.failing(g.outside(f"LENGTH({g.text(g.column())})"))
 
 
 def _length_equal(g: Given) -> str:
-    return g.failing(f"LENGTH({_text(g.column())}) <> {g.value('v')}")
+    return g.failing(f"LENGTH({g.text(g.column())}) <> {g.value('v')}")
 
 
 def _valid(pattern: str) -> Callable[[Given], str]:
-    return lambda g: g.failing(f"NOT {g.matches(g.column(), _literal(pattern))}")
+    return lambda g: g.failing(f"NOT {g.matches(g.column(), g.literal(pattern))}")
 
 
 def _valid_method(g: Given) -> str:
-    return g.failing(f"{g.column()} NOT IN ({', '.join(map(_literal, _METHODS))})")
+    return g.failing(f"{g.column()} NOT IN ({', '.join(map(g.literal, _METHODS))})")
 
 
 def _any_regex(g: Given) -> str:
@@ -190,7 +200,7 @@ def _any_regex(g: Given) -> str:
 
 
 def _any_like(g: Given) -> str:
-    return f"({' OR '.join(f'{_text(g.column())} LIKE {p}' for p in g.each('patterns'))})"
+    return f"({' OR '.join(f'{g.text(g.column())} LIKE {p}' for p in g.each('patterns'))})"
 
 
 def _relationships(g: Given) -> str:
@@ -205,25 +215,26 @@ def _relationships(g: Given) -> str:
 def _unique_values(g: Given) -> str:
     """Each column by itself. NULL counts as a value."""
     parts = [
-        f'SELECT {_literal(i.text)} AS "column", {_text(_VALUE)} AS "value", COUNT(*) AS "rows"'
-        f" FROM {g.one(value=_sql(i))} GROUP BY {_VALUE} HAVING COUNT(*) > 1"
+        f"SELECT {g.literal(i.text)} AS {g.label('column')}, {g.text(_VALUE)} AS {g.label('value')},"
+        f" COUNT(*) AS {g.label('rows')}"
+        f" FROM {g.one(value=g.sql(i))} GROUP BY {_VALUE} HAVING COUNT(*) > 1"
         for i in g.arguments["columns"].items
     ]
     return " UNION ALL ".join(parts)
 
 
 def _unique_combination(g: Given) -> str:
-    names = [quoted([f"anabranch_{n}"]) for n in range(len(g.columns("columns")))]
+    names = [f"anabranch_{n}" for n in range(len(g.columns("columns")))]
     rows = g.one(**{str(n): c for n, c in enumerate(g.columns("columns"))})
-    shown = [f"{n} AS {_label(i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
-    counted = quoted(["anabranch_rows"])
+    shown = [f"{n} AS {_label(g, i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
+    counted = "anabranch_rows"
     keys = ", ".join(names)
     grouped = f"SELECT {keys}, COUNT(*) AS {counted} FROM {rows} GROUP BY {keys} HAVING COUNT(*) > 1"
-    return f'SELECT {", ".join(shown)}, {counted} AS "rows" FROM ({grouped}) AS anabranch_groups'
+    return f"SELECT {', '.join(shown)}, {counted} AS {g.label('rows')} FROM ({grouped}) AS anabranch_groups"
 
 
-def _label(item: Item) -> str:
-    return quoted([item.column if item.column is not None else " ".join(item.text.split())])
+def _label(g: Given, item: Item) -> str:
+    return g.label(item.column if item.column is not None else " ".join(item.text.split()))
 
 
 def _sequential(g: Given) -> str:
@@ -231,28 +242,29 @@ def _sequential(g: Given) -> str:
     pairs = f"SELECT {_VALUE}, {before} FROM {g.one(value=g.column())} WHERE {_VALUE} IS NOT NULL"
     step = g.value("interval", "1")
     return (
-        f'SELECT {_OTHER} AS "previous", {_VALUE} AS "value" FROM ({pairs}) AS anabranch_pairs'
-        f" WHERE {_OTHER} + {step} <> {_VALUE}"
+        f"SELECT {_OTHER} AS {g.label('previous')}, {_VALUE} AS {g.label('value')}"
+        f" FROM ({pairs}) AS anabranch_pairs WHERE {_OTHER} + {step} <> {_VALUE}"
     )
 
 
 def _exclusive_ranges(g: Given) -> str:
     rows = g.one(value=g.column("lower_bound_column"), other=g.column("upper_bound_column"))
-    highest = quoted(["anabranch_highest"])
+    highest = "anabranch_highest"
     frame = f"ORDER BY {_VALUE}, {_OTHER} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     ranges = f"SELECT {_VALUE}, {_OTHER}, MAX({_OTHER}) OVER ({frame}) AS {highest} FROM {rows}"
     return (
-        f'SELECT {_VALUE} AS "lower", {_OTHER} AS "upper", {highest} AS "earlier_upper"'
+        f"SELECT {_VALUE} AS {g.label('lower')}, {_OTHER} AS {g.label('upper')},"
+        f" {highest} AS {g.label('earlier_upper')}"
         f" FROM ({ranges}) AS anabranch_ranges WHERE {_VALUE} > {_OTHER} OR {highest} > {_VALUE}"
     )
 
 
 def _z_score(g: Given) -> str:
-    mean, spread = quoted(["anabranch_mean"]), quoted(["anabranch_spread"])
+    mean, spread = "anabranch_mean", "anabranch_spread"
     known = f"AVG({_VALUE}) OVER () AS {mean}, STDDEV({_VALUE}) OVER () AS {spread}"
     score = f"({_VALUE} - {mean}) / NULLIF({spread}, 0)"
     return (
-        f'SELECT {_VALUE} AS "value", {score} AS "z_score"'
+        f"SELECT {_VALUE} AS {g.label('value')}, {score} AS {g.label('z_score')}"
         f" FROM (SELECT {_VALUE}, {known} FROM {g.one(value=g.column())}) AS anabranch_scores"
         f" WHERE ABS({score}) > {g.value('threshold')}"
     )
@@ -262,26 +274,30 @@ def _z_score(g: Given) -> str:
 
 
 def _number_of_rows(g: Given) -> str:
-    counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
-    return f'SELECT {_VALUE} AS "rows" FROM ({counted}) AS anabranch_counted WHERE {_VALUE} <= {g.value("threshold")}'
+    return _counted(g, f"{_VALUE} <= {g.value('threshold')}")
 
 
 def _row_count_between(g: Given) -> str:
+    return _counted(g, g.outside(_VALUE))
+
+
+def _counted(g: Given, condition: str) -> str:
+    """One row with the number of rows where ``condition`` on it is true."""
     counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
-    return f'SELECT {_VALUE} AS "rows" FROM ({counted}) AS anabranch_counted WHERE {g.outside(_VALUE)}'
+    return f"SELECT {_VALUE} AS {g.label('rows')} FROM ({counted}) AS anabranch_counted WHERE {condition}"
 
 
 def _summed_up(g: Given, counted: str, label: str, condition: str, *, filled: bool = True) -> str:
     """One row with ``counted`` (over the column's values) where ``condition`` on it is true; ``filled``: a table
     without rows passes."""
-    number = quoted(["anabranch_number"])
+    number = "anabranch_number"
     made = f"SELECT {counted} AS {_VALUE}, COUNT(*) AS {number} FROM {g.one(value=g.column())}"
     some = f"{number} > 0 AND " if filled else ""
-    return f"SELECT {_VALUE} AS {quoted([label])} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
+    return f"SELECT {_VALUE} AS {g.label(label)} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
 
 
 def _not_null_proportion(g: Given) -> str:
-    share = f"CAST(COUNT({_VALUE}) AS DOUBLE) / NULLIF(COUNT(*), 0)"
+    share = f"{g.double(f'COUNT({_VALUE})')} / NULLIF(COUNT(*), 0)"
     return _summed_up(g, share, "proportion", f"{_VALUE} < {g.value('threshold')}")
 
 
@@ -307,26 +323,27 @@ def _kl_divergence(g: Given) -> str:
     """Of the column's distribution from the target's; infinite where the target lacks a value."""
 
     def share(column: str, name: str) -> str:
-        counted = f"CAST(COUNT(*) AS DOUBLE) / SUM(COUNT(*)) OVER () AS {_OTHER}"
+        counted = f"{g.double('COUNT(*)')} / SUM(COUNT(*)) OVER () AS {_OTHER}"
         return f"(SELECT {_VALUE}, {counted} FROM {g.one(value=column)} GROUP BY {_VALUE}) AS {name}"
 
     p, q = f"anabranch_p.{_OTHER}", f"anabranch_q.{_OTHER}"
-    each = f"CASE WHEN {q} IS NULL THEN CAST('infinity' AS DOUBLE) ELSE {p} * LN({p} / {q}) END"
+    infinite = g.double("'infinity'")
+    each = f"CASE WHEN {q} IS NULL THEN {infinite} ELSE {p} * LN({p} / {q}) END"
     there = f"anabranch_p.{_VALUE} IS NOT DISTINCT FROM anabranch_q.{_VALUE}"
     both = f"{share(g.column(), 'anabranch_p')} LEFT JOIN {share(g.column('target_column'), 'anabranch_q')} ON {there}"
     return (
-        f'SELECT {_VALUE} AS "kl_divergence" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum'
-        f" WHERE {_VALUE} > {g.value('threshold')}"
+        f"SELECT {_VALUE} AS {g.label('kl_divergence')}"
+        f" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum WHERE {_VALUE} > {g.value('threshold')}"
     )
 
 
 def _chi_square(g: Given) -> str:
     """Of two columns' independence, over the rows that have both."""
-    observed = quoted(["anabranch_observed"])
-    of_row, of_column, total = (quoted([f"anabranch_{n}"]) for n in ("of_row", "of_column", "total"))
+    observed = "anabranch_observed"
+    of_row, of_column, total = (f"anabranch_{n}" for n in ("of_row", "of_column", "total"))
     known = f"{_VALUE} IS NOT NULL AND {_OTHER} IS NOT NULL"
     cells = (
-        f"SELECT {_VALUE}, {_OTHER}, CAST(COUNT(*) AS DOUBLE) AS {observed}"
+        f"SELECT {_VALUE}, {_OTHER}, {g.double('COUNT(*)')} AS {observed}"
         f" FROM {g.one(value=g.column(), other=g.column('column2'))} WHERE {known} GROUP BY {_VALUE}, {_OTHER}"
     )
     margins = (
@@ -336,8 +353,9 @@ def _chi_square(g: Given) -> str:
     )
     statistic = f"MAX({total}) * (SUM({observed} * {observed} / ({of_row} * {of_column})) - 1)"
     return (
-        f'SELECT {_VALUE} AS "chi_square" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins)'
-        f" AS anabranch_sum WHERE {_VALUE} > {g.value('critical_value')}"
+        f"SELECT {_VALUE} AS {g.label('chi_square')}"
+        f" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins) AS anabranch_sum"
+        f" WHERE {_VALUE} > {g.value('critical_value')}"
     )
 
 
