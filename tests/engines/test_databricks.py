@@ -22,9 +22,10 @@ from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Found, Grant, Relation
 from anabranch.testing.arrow_suite import ArrowSuite
-from anabranch.testing.engine_helpers import OpenEngine, at, failure
+from anabranch.testing.engine_helpers import Matter, OpenEngine, Seen, at, failure
 from anabranch.testing.file_suite import FileSuite
 from anabranch.testing.hash_suite import HashSuite
+from anabranch.testing.session_suite import SessionSuite
 
 SECRET = "dapi0123456789abcdef"
 HOST = "dbc-1234.cloud.databricks.com"
@@ -538,6 +539,14 @@ class DeltaCursor(FakeCursor):
 class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
     """The parts of the suite whose statements differ by the transport: rows that are written into statements, columns
     that are described by a statement. The server is open-source Delta's, not Databricks'."""
+
+    title = "Databricks"
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {
+        **dict.fromkeys(Capability, Seen.GOLDEN),
+        Capability.CONCURRENT_STATEMENTS: Seen.NOT,
+        Capability.EXACT_HASH: Seen.EMULATED,
+    }
+    test_it_says_what_it_is = SessionSuite.test_it_says_what_it_is
 
     arrow_types: ClassVar[Mapping[str, str]] = {
         k: v for k, v in SparkSuite.arrow_types.items() if not k.startswith(("ARRAY", "STRUCT", "MAP"))

@@ -51,12 +51,12 @@ def made(session: SparkSession) -> None:
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_a_clone_of_ten_million_rows_takes_no_room(request, kind):
     engine = request.getfixturevalue(kind)
-    columns = ["id", "k", "name", "d"]
+    columns = ["id", "name"]
     with engine.session() as session:
         session.create_schemas([SCHEMA, "env"])
         session.execute(
-            f"CREATE TABLE {session.named(at('source'))} USING {kind} AS SELECT id, id * 7919 % 1000003 AS k,"
-            f" CAST(id AS STRING) AS name, id / 7.0D AS d FROM range({MANY})"
+            f"CREATE TABLE {session.named(at('source'))} USING {kind}"
+            f" AS SELECT id, CAST(id * 7919 % 1000003 AS STRING) AS name FROM range({MANY})"
         )
         clone = at("clone", "env")
         began = time.perf_counter()
@@ -66,21 +66,21 @@ def test_a_clone_of_ten_million_rows_takes_no_room(request, kind):
         assert session.content_hash(clone, columns) == before
         folder, source = location(session, clone), location(session, at("source"))
         assert folder != source
-        assert size(source) > 30 * MEGABYTE
+        assert size(source) > 20 * MEGABYTE
         assert size(folder) < MEGABYTE, "rows were copied"
         print(f"\n{kind}: {size(source):,} bytes cloned in {seconds:.2f} s, as {size(folder):,} bytes")
         held = session.held([at("source"), clone])
-        assert held[clone].total == held[at("source")].total > 30 * MEGABYTE
+        assert held[clone].total == held[at("source")].total > 20 * MEGABYTE
         assert held[clone].own == 0
         assert held[at("source")].own is None, "nobody knows who else reads its files"
         files = sorted(source.rglob("*"))
-        session.execute(f"INSERT INTO {session.named(clone)} VALUES (-1, 0, 'mine', 0.5D)")
+        session.execute(f"INSERT INTO {session.named(clone)} VALUES (-1, 'mine')")
         session.execute(f"DELETE FROM {session.named(clone)} WHERE id = 7")
         assert sorted(source.rglob("*")) == files, "the clone writes to its own folder"
         assert session.content_hash(at("source"), columns) == before
         assert session.count(clone) == MANY
         mine = session.content_hash(clone, columns)
-        session.execute(f"INSERT INTO {session.named(at('source'))} VALUES (-2, 0, 'theirs', 0.5D)")
+        session.execute(f"INSERT INTO {session.named(at('source'))} VALUES (-2, 'theirs')")
         assert session.content_hash(clone, columns) == mine
         own = session.held([clone])[clone].own
         assert own is not None
@@ -153,8 +153,8 @@ def test_a_dropped_table_of_iceberg_leaves_no_files(iceberg):
     with iceberg.session() as session:
         made(session)
         folder = location(session, at("source"))
-        first = (session.files(at("source")) or [""])[0]
-        file = Path(urlsplit(first).path)
+        (first,) = session.query(f"SELECT file_path FROM {session.named(at('source'))}.files").rows
+        file = Path(urlsplit(str(first[0])).path)
         assert file.parent.parent == folder
         assert file.exists()
         session.drop([at("source")])

@@ -32,8 +32,13 @@ class TestPostgres(EngineLoop):
             yield {"engine": "postgres", "database": url}
 
 
+FEW = (0.5, 0.7, 0.9)
+"""Kills where each command takes many seconds, for a table takes one or more to make."""
+
+
 class TestSparkOverDelta(EngineLoop):
     pytestmark = pytest.mark.spark
+    kills = FEW
 
     @pytest.fixture
     def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
@@ -43,6 +48,7 @@ class TestSparkOverDelta(EngineLoop):
 
 class TestSparkOverIceberg(EngineLoop):
     pytestmark = pytest.mark.spark
+    kills = FEW
 
     @pytest.fixture
     def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
