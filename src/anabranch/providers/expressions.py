@@ -45,8 +45,6 @@ class Expressions:
         import ibis
         from ibis.expr import operations
 
-        from anabranch.sql.qualifiers import quoted  # loads the parser
-
         if not any(t.name in self._queries for t in expression.op().find(operations.UnboundTable)):
             return value
         if expression.op().find(operations.InMemoryTable):
@@ -55,7 +53,7 @@ class Expressions:
                 hint="put these rows in a seed, or read the tables with .arrow()",
             )
         text = str(ibis.to_sql(value, dialect=self._dialect))
-        # as Ibis writes it: nothing becomes one in capitals
-        sources = ", ".join(f"{quoted([name], self._dialect)} AS ({query}\n)" for name, query in self._queries.items())
         session = self._stack.enter_context(self._reading())
+        quote = session.grammar.quote  # around names as they are: so Ibis writes them
+        sources = ", ".join(f"{quote}{name}{quote} AS ({query}\n)" for name, query in self._queries.items())
         return session.read_arrow(f"WITH {sources} SELECT * FROM ({text}\n) AS anabranch_rows")

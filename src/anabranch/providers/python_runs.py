@@ -19,7 +19,6 @@ from anabranch.domain.names import AssetName, nearest
 from anabranch.domain.snapshot import Function, Snapshot
 from anabranch.errors import AnabranchError, ModelError, Where
 from anabranch.ports.engine import ArrowStream, Relation, Session
-from anabranch.ports.grammar import Grammar
 from anabranch.providers.expressions import Expressions, OpenSession
 from anabranch.providers.python_rows import parts
 from anabranch.python.importing import Code, code
@@ -85,9 +84,7 @@ class PythonRun:
         }
         asset = self.snapshot.asset
         expressions = Expressions(self.dialect, self.reading, stack)
-        context = _Context(
-            asset, self.sources, self.default_schema, self.reading, stack, expressions, self.session.grammar
-        )
+        context = _Context(asset, self.sources, self.default_schema, self.reading, stack, expressions)
         accepted = inspect.signature(call).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
             given = {name: value for name, value in given.items() if name in accepted}
@@ -115,9 +112,7 @@ class _Context:
         reading: OpenSession,
         stack: ExitStack,
         expressions: Expressions,
-        grammar: Grammar,
     ) -> None:
-        self._grammar = grammar
         self._expressions = expressions
         self._asset = asset
         self._sources = sources
@@ -128,7 +123,8 @@ class _Context:
     def table(self, name: str, columns: Sequence[str] | None = None) -> _Rows:
         query = self._source(name)
         if columns is not None:
-            query = f"SELECT {self._grammar.columns(columns)} FROM ({query}\n) AS anabranch_rows"
+            with self._reading() as session:
+                query = f"SELECT {session.grammar.columns(columns)} FROM ({query}\n) AS anabranch_rows"
         return _Rows(name, query, self._reading, self._stack, self._expressions)
 
     def resolve_table(self, name: str) -> str:

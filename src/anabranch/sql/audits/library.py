@@ -14,6 +14,7 @@ from enum import Enum, auto
 from sqlglot import exp
 
 from anabranch.sql.audits.calls import Argument, Item
+from anabranch.sql.canonical import CASE_SENSITIVE
 from anabranch.sql.macros.moments import moment_sql
 from anabranch.sql.qualifiers import quoted
 from anabranch.sql.syntax import dialect as dialect_of
@@ -24,13 +25,16 @@ _UUID = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _EMAIL = "^[A-Za-z0-9._%+'-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])+[A-Za-z]{2,}$"
 _URL = "^(https?|ftp)://[^\\s/?#.]+([.][^\\s/?#.]+)*(:[0-9]+)?([/?#][^\\s]*)?$"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-# names that no engine needs quoted, and that are the same in capitals
-_VALUE = "anabranch_value"
-_OTHER = "anabranch_other"
-_TEXTS = {"bigquery": "STRING", "databricks": "STRING", "spark": "STRING"}
-"""What a text of any length is called, where it isn't VARCHAR."""
-_DOUBLES = {"bigquery": "FLOAT64", "postgres": "DOUBLE PRECISION"}
-"""The same of DOUBLE."""
+_VALUE, _OTHER = "anabranch_value", "anabranch_other"
+"""Names that need no quotes anywhere."""
+_TYPES: Mapping[str, Mapping[str, str]] = {
+    "bigquery": {"VARCHAR": "STRING", "DOUBLE": "FLOAT64"},
+    "clickhouse": {"VARCHAR": "Nullable(String)", "DOUBLE": "Nullable(Float64)"},
+    "databricks": {"VARCHAR": "STRING"},
+    "postgres": {"DOUBLE": "DOUBLE PRECISION"},
+    "spark": {"VARCHAR": "STRING"},
+}
+"""What dialects call types otherwise."""
 
 
 class Takes(Enum):
@@ -68,23 +72,6 @@ class Given:
 
     def column(self, name: str = "column") -> str:
         return self.sql(self.arguments[name].items[0])
-
-    def sql(self, item: Item) -> str:
-        return self.label(item.column) if item.column is not None else f"({item.text}\n)"
-
-    def label(self, name: str) -> str:
-        """A name, quoted."""
-        return quoted([name], self.dialect)
-
-    def text(self, sql: str) -> str:
-        """A value as a text."""
-        return f"CAST({sql} AS {_TEXTS.get(self.dialect, 'VARCHAR')})"
-
-    def double(self, sql: str) -> str:
-        return f"CAST({sql} AS {_DOUBLES.get(self.dialect, 'DOUBLE')})"
-
-    def literal(self, text: str) -> str:
-        return exp.Literal.string(text).sql(dialect_of(self.dialect))
 
     def value(self, name: str, default: str = "") -> str:
         """An expression, in parentheses."""
@@ -126,6 +113,30 @@ class Given:
         """Whether a text matches a regular expression, both given as SQL."""
         node = exp.RegexpLike(this=exp.Var(this=self.text(value)), expression=exp.Var(this=pattern))
         return node.sql(dialect_of(self.dialect))
+
+    def sql(self, item: Item) -> str:
+        """One column, quoted, or any other expression."""
+        if item.column is None:
+            return f"({item.text}\n)"
+        means_itself = self.dialect in CASE_SENSITIVE and item.text.isidentifier()
+        return self.name(item.text if means_itself else item.column)
+
+    def name(self, name: str) -> str:
+        """A name, quoted."""
+        return quoted([name], self.dialect)
+
+    def label(self, item: Item) -> str:
+        """What a column that shows an item's values is called."""
+        return self.name(item.column if item.column is not None else " ".join(item.text.split()))
+
+    def cast(self, sql: str, kind: str) -> str:
+        return f"CAST({sql} AS {_TYPES.get(self.dialect, {}).get(kind, kind)})"
+
+    def text(self, sql: str) -> str:
+        return self.cast(sql, "VARCHAR")
+
+    def literal(self, text: str) -> str:
+        return exp.Literal.string(text).sql(dialect_of(self.dialect))
 
     def _written(self, name: str) -> str:
         argument = self.arguments[name]
@@ -215,8 +226,8 @@ def _relationships(g: Given) -> str:
 def _unique_values(g: Given) -> str:
     """Each column by itself. NULL counts as a value."""
     parts = [
-        f"SELECT {g.literal(i.text)} AS {g.label('column')}, {g.text(_VALUE)} AS {g.label('value')},"
-        f" COUNT(*) AS {g.label('rows')}"
+        f"SELECT {g.literal(i.text)} AS {g.name('column')}, {g.text(_VALUE)} AS {g.name('value')},"
+        f" COUNT(*) AS {g.name('rows')}"
         f" FROM {g.one(value=g.sql(i))} GROUP BY {_VALUE} HAVING COUNT(*) > 1"
         for i in g.arguments["columns"].items
     ]
@@ -226,15 +237,11 @@ def _unique_values(g: Given) -> str:
 def _unique_combination(g: Given) -> str:
     names = [f"anabranch_{n}" for n in range(len(g.columns("columns")))]
     rows = g.one(**{str(n): c for n, c in enumerate(g.columns("columns"))})
-    shown = [f"{n} AS {_label(g, i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
+    shown = [f"{n} AS {g.label(i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
     counted = "anabranch_rows"
     keys = ", ".join(names)
     grouped = f"SELECT {keys}, COUNT(*) AS {counted} FROM {rows} GROUP BY {keys} HAVING COUNT(*) > 1"
-    return f"SELECT {', '.join(shown)}, {counted} AS {g.label('rows')} FROM ({grouped}) AS anabranch_groups"
-
-
-def _label(g: Given, item: Item) -> str:
-    return g.label(item.column if item.column is not None else " ".join(item.text.split()))
+    return f"SELECT {', '.join(shown)}, {counted} AS {g.name('rows')} FROM ({grouped}) AS anabranch_groups"
 
 
 def _sequential(g: Given) -> str:
@@ -242,8 +249,8 @@ def _sequential(g: Given) -> str:
     pairs = f"SELECT {_VALUE}, {before} FROM {g.one(value=g.column())} WHERE {_VALUE} IS NOT NULL"
     step = g.value("interval", "1")
     return (
-        f"SELECT {_OTHER} AS {g.label('previous')}, {_VALUE} AS {g.label('value')}"
-        f" FROM ({pairs}) AS anabranch_pairs WHERE {_OTHER} + {step} <> {_VALUE}"
+        f"SELECT {_OTHER} AS {g.name('previous')}, {_VALUE} AS {g.name('value')} FROM ({pairs}) AS anabranch_pairs"
+        f" WHERE {_OTHER} + {step} <> {_VALUE}"
     )
 
 
@@ -253,8 +260,7 @@ def _exclusive_ranges(g: Given) -> str:
     frame = f"ORDER BY {_VALUE}, {_OTHER} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     ranges = f"SELECT {_VALUE}, {_OTHER}, MAX({_OTHER}) OVER ({frame}) AS {highest} FROM {rows}"
     return (
-        f"SELECT {_VALUE} AS {g.label('lower')}, {_OTHER} AS {g.label('upper')},"
-        f" {highest} AS {g.label('earlier_upper')}"
+        f"SELECT {_VALUE} AS {g.name('lower')}, {_OTHER} AS {g.name('upper')}, {highest} AS {g.name('earlier_upper')}"
         f" FROM ({ranges}) AS anabranch_ranges WHERE {_VALUE} > {_OTHER} OR {highest} > {_VALUE}"
     )
 
@@ -264,7 +270,7 @@ def _z_score(g: Given) -> str:
     known = f"AVG({_VALUE}) OVER () AS {mean}, STDDEV({_VALUE}) OVER () AS {spread}"
     score = f"({_VALUE} - {mean}) / NULLIF({spread}, 0)"
     return (
-        f"SELECT {_VALUE} AS {g.label('value')}, {score} AS {g.label('z_score')}"
+        f"SELECT {_VALUE} AS {g.name('value')}, {score} AS {g.name('z_score')}"
         f" FROM (SELECT {_VALUE}, {known} FROM {g.one(value=g.column())}) AS anabranch_scores"
         f" WHERE ABS({score}) > {g.value('threshold')}"
     )
@@ -274,17 +280,14 @@ def _z_score(g: Given) -> str:
 
 
 def _number_of_rows(g: Given) -> str:
-    return _counted(g, f"{_VALUE} <= {g.value('threshold')}")
+    counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
+    too_few = f"{_VALUE} <= {g.value('threshold')}"
+    return f"SELECT {_VALUE} AS {g.name('rows')} FROM ({counted}) AS anabranch_counted WHERE {too_few}"
 
 
 def _row_count_between(g: Given) -> str:
-    return _counted(g, g.outside(_VALUE))
-
-
-def _counted(g: Given, condition: str) -> str:
-    """One row with the number of rows where ``condition`` on it is true."""
     counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
-    return f"SELECT {_VALUE} AS {g.label('rows')} FROM ({counted}) AS anabranch_counted WHERE {condition}"
+    return f"SELECT {_VALUE} AS {g.name('rows')} FROM ({counted}) AS anabranch_counted WHERE {g.outside(_VALUE)}"
 
 
 def _summed_up(g: Given, counted: str, label: str, condition: str, *, filled: bool = True) -> str:
@@ -293,11 +296,11 @@ def _summed_up(g: Given, counted: str, label: str, condition: str, *, filled: bo
     number = "anabranch_number"
     made = f"SELECT {counted} AS {_VALUE}, COUNT(*) AS {number} FROM {g.one(value=g.column())}"
     some = f"{number} > 0 AND " if filled else ""
-    return f"SELECT {_VALUE} AS {g.label(label)} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
+    return f"SELECT {_VALUE} AS {g.name(label)} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
 
 
 def _not_null_proportion(g: Given) -> str:
-    share = f"{g.double(f'COUNT({_VALUE})')} / NULLIF(COUNT(*), 0)"
+    share = f"{g.cast(f'COUNT({_VALUE})', 'DOUBLE')} / NULLIF(COUNT(*), 0)"
     return _summed_up(g, share, "proportion", f"{_VALUE} < {g.value('threshold')}")
 
 
@@ -323,17 +326,18 @@ def _kl_divergence(g: Given) -> str:
     """Of the column's distribution from the target's; infinite where the target lacks a value."""
 
     def share(column: str, name: str) -> str:
-        counted = f"{g.double('COUNT(*)')} / SUM(COUNT(*)) OVER () AS {_OTHER}"
+        counted = f"{g.cast('COUNT(*)', 'DOUBLE')} / SUM(COUNT(*)) OVER () AS {_OTHER}"
         return f"(SELECT {_VALUE}, {counted} FROM {g.one(value=column)} GROUP BY {_VALUE}) AS {name}"
 
     p, q = f"anabranch_p.{_OTHER}", f"anabranch_q.{_OTHER}"
-    infinite = g.double("'infinity'")
-    each = f"CASE WHEN {q} IS NULL THEN {infinite} ELSE {p} * LN({p} / {q}) END"
+    infinity = "'infinity'"
+    each = f"CASE WHEN {q} IS NULL THEN {g.cast(infinity, 'DOUBLE')} ELSE {p} * LN({p} / {q}) END"
     there = f"anabranch_p.{_VALUE} IS NOT DISTINCT FROM anabranch_q.{_VALUE}"
     both = f"{share(g.column(), 'anabranch_p')} LEFT JOIN {share(g.column('target_column'), 'anabranch_q')} ON {there}"
     return (
-        f"SELECT {_VALUE} AS {g.label('kl_divergence')}"
-        f" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum WHERE {_VALUE} > {g.value('threshold')}"
+        f"SELECT {_VALUE} AS {g.name('kl_divergence')}"
+        f" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum"
+        f" WHERE {_VALUE} > {g.value('threshold')}"
     )
 
 
@@ -343,7 +347,7 @@ def _chi_square(g: Given) -> str:
     of_row, of_column, total = (f"anabranch_{n}" for n in ("of_row", "of_column", "total"))
     known = f"{_VALUE} IS NOT NULL AND {_OTHER} IS NOT NULL"
     cells = (
-        f"SELECT {_VALUE}, {_OTHER}, {g.double('COUNT(*)')} AS {observed}"
+        f"SELECT {_VALUE}, {_OTHER}, {g.cast('COUNT(*)', 'DOUBLE')} AS {observed}"
         f" FROM {g.one(value=g.column(), other=g.column('column2'))} WHERE {known} GROUP BY {_VALUE}, {_OTHER}"
     )
     margins = (
@@ -353,9 +357,9 @@ def _chi_square(g: Given) -> str:
     )
     statistic = f"MAX({total}) * (SUM({observed} * {observed} / ({of_row} * {of_column})) - 1)"
     return (
-        f"SELECT {_VALUE} AS {g.label('chi_square')}"
-        f" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins) AS anabranch_sum"
-        f" WHERE {_VALUE} > {g.value('critical_value')}"
+        f"SELECT {_VALUE} AS {g.name('chi_square')}"
+        f" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins)"
+        f" AS anabranch_sum WHERE {_VALUE} > {g.value('critical_value')}"
     )
 
 
