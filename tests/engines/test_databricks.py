@@ -558,6 +558,7 @@ class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
 
     @pytest.fixture
     def open_engine(self, spark: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenEngine]:
+        monkeypatch.setattr("anabranch.engines.databricks_sql._LITERAL_ROWS", 20_000)  # else 600 statements in one test
         with SparkEngine(spark).session() as session:
 
             class DeltaConnection:

@@ -39,6 +39,7 @@ JARS = {
     f"org.apache.spark:spark-sql_2.13:{SPARK}",
     "org.apache.spark:spark-hive_2.13:4.1.0",
     f"org.apache.spark:spark-connect_2.13:{SPARK}",
+    "org.apache.spark:spark-mllib_2.13:4.1.0",  # without which it can't end a session
     f"org.apache.spark:spark-pipelines_2.13:{SPARK}",
     f"io.delta:delta-spark_4.1_2.13:{DELTA}",
     f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
