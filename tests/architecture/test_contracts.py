@@ -31,6 +31,7 @@ WRONG = {
     "sqlite": [("engines", "sqlite3"), ("loaders", "sqlite3"), ("app", "sqlite3")],
     "psycopg": [("providers", "psycopg"), ("app", "psycopg"), ("engines", "psycopg")],
     "snowflake": [("providers", "snowflake.connector"), ("app", "snowflake.connector.errors")],
+    "spark": [("providers", "pyspark.sql"), ("app", "databricks.sql")],
     "terminal": [("app", "rich"), ("bootstrap", "click"), ("config", "click")],
 }
 

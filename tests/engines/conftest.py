@@ -11,7 +11,7 @@ import pytest
 from tests.support import postgres
 from tests.support import spark as spark_support
 
-from anabranch.engines.spark import SparkEngine, SparkSession
+from anabranch.testing.engine_helpers import EnginePart
 from anabranch.testing.engine_suite import EngineSuite
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     folder, suite = os.environ.get("ANABRANCH_ENGINE_RESULTS"), getattr(item, "cls", None)
     is_told = report.when == "call" or report.outcome != "passed"
-    if folder and is_told and suite is not None and issubclass(suite, EngineSuite):
+    if folder and is_told and suite is not None and _is_told_of(suite):
         seen = {capability.value: how.value for capability, how in getattr(suite, "seen", {}).items()}
         said = {
             "suite": suite.__name__,
@@ -54,6 +54,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
             file.write(json.dumps(said) + "\n")
     return report
+
+
+def _is_told_of(suite: type) -> bool:
+    """One that sees a whole engine, or says itself what it is called."""
+    return issubclass(suite, EngineSuite) or (issubclass(suite, EnginePart) and "title" in vars(suite))
 
 
 @pytest.fixture(scope="session")
@@ -94,18 +99,5 @@ def spark_server() -> Iterator[str]:
 @pytest.fixture
 def spark(spark_server: str) -> Iterator[str]:
     """The address of a Spark Connect server, for this test alone, with nothing in it."""
-    with spark_support.turn():
-        for engine in (SparkEngine(spark_server), SparkEngine(spark_server, table_format="iceberg", catalog="ice")):
-            with engine.session() as session:
-                empty(session)
-        yield spark_server
-
-
-def empty(session: SparkSession) -> None:
-    """Drops all that there is, and the quicker way: without Iceberg's files."""
-    for schema in set(session.schemas()) - {"default"}:
-        for name, is_view in session.kinds(schema).items():
-            session.execute(
-                f"DROP {'VIEW' if is_view else 'TABLE'} {session.grammar.name(session.own_catalog, schema, name)}"
-            )
-        session.drop_schemas([schema])
+    with spark_support.emptied(spark_server) as address:
+        yield address

@@ -22,9 +22,10 @@ from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Found, Grant, Relation
 from anabranch.testing.arrow_suite import ArrowSuite
-from anabranch.testing.engine_helpers import OpenEngine, at, failure
+from anabranch.testing.engine_helpers import Matter, OpenEngine, Seen, at, failure
 from anabranch.testing.file_suite import FileSuite
 from anabranch.testing.hash_suite import HashSuite
+from anabranch.testing.session_suite import SessionSuite
 
 SECRET = "dapi0123456789abcdef"
 HOST = "dbc-1234.cloud.databricks.com"
@@ -481,10 +482,11 @@ def test_errors_of_statements(fake, session, raised, kind, told, hint):
 
 
 def test_settings_that_cannot_be(fake):
-    wrong: dict[str, Any]
-    for wrong in ({}, {"http_path": "/x", "cluster": "y"}, {"cluster": "y"}):
-        with pytest.raises(ConfigError):
+    many: list[dict[str, Any]] = [{}, {"http_path": "/x", "cluster": "y"}, {"cluster": "y"}]
+    for wrong in many:
+        with pytest.raises(ConfigError) as caught:
             DatabricksEngine(HOST, **wrong)
+        assert "warehouse.settings." in (caught.value.hint or "")
     with pytest.raises(ConfigError) as caught:
         DatabricksEngine(f"token:{SECRET}@host", http_path="/x")
     assert SECRET not in str(caught.value)
@@ -538,6 +540,14 @@ class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
     """The parts of the suite whose statements differ by the transport: rows that are written into statements, columns
     that are described by a statement. The server is open-source Delta's, not Databricks'."""
 
+    title = "Databricks"
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {
+        **dict.fromkeys(Capability, Seen.GOLDEN),
+        Capability.CONCURRENT_STATEMENTS: Seen.NOT,
+        Capability.EXACT_HASH: Seen.EMULATED,
+    }
+    test_it_says_what_it_is = SessionSuite.test_it_says_what_it_is
+
     arrow_types: ClassVar[Mapping[str, str]] = {
         k: v for k, v in SparkSuite.arrow_types.items() if not k.startswith(("ARRAY", "STRUCT", "MAP"))
     }
@@ -548,6 +558,7 @@ class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
 
     @pytest.fixture
     def open_engine(self, spark: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenEngine]:
+        monkeypatch.setattr("anabranch.engines.databricks_sql._LITERAL_ROWS", 20_000)  # else 600 statements in one test
         with SparkEngine(spark).session() as session:
 
             class DeltaConnection:

@@ -120,7 +120,7 @@ def test_a_server_that_is_killed_leaves_whole_tables_alone(tmp_path):
         pytest.skip(lacking)
     kinds = {"delta": "spark_catalog", "iceberg": "ice"}
     with support.own_server(tmp_path) as url:
-        engines = [SparkEngine(url, table_format=k, catalog=c, patience=2) for k, c in kinds.items()]  # type: ignore[arg-type]
+        engines = [SparkEngine(url, table_format=k, catalog=c, patience=2) for k, c in kinds.items()]
         raised: list[AnabranchError] = []
 
         def work(engine: SparkEngine) -> None:
@@ -150,7 +150,7 @@ def test_a_server_that_is_killed_leaves_whole_tables_alone(tmp_path):
                 idle.count(at("small"))
     with support.own_server(tmp_path) as url:
         for kind, catalog in kinds.items():
-            engine = SparkEngine(url, table_format=kind, catalog=catalog)  # type: ignore[arg-type]
+            engine = SparkEngine(url, table_format=kind, catalog=catalog)
             with engine.session() as session:
                 assert {f.relation for f in session.find([SCHEMA])} == {at("small"), at("view")}
                 assert rows(session, at("view")) == [(1, "one"), (2, "two")]

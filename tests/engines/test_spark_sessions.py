@@ -15,7 +15,7 @@ from tests.support import spark as support
 
 from anabranch.engines.spark import SparkEngine
 from anabranch.engines.spark_catalog import pointed
-from anabranch.engines.spark_errors import told
+from anabranch.engines.spark_errors import is_conflict, told
 from anabranch.engines.spark_grammar import SPARK
 from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Support
@@ -40,7 +40,7 @@ def test_an_address_that_is_none_is_refused(url):
 
 def test_an_unknown_table_format_is_refused():
     with pytest.raises(ConfigError):
-        SparkEngine("sc://host", table_format="hudi")  # type: ignore[arg-type]
+        SparkEngine("sc://host", table_format="hudi")
 
 
 def test_an_engine_is_made_without_the_driver_and_tells_no_secret():
@@ -105,6 +105,23 @@ def test_errors_of_the_connection(text, status, expected):
     assert SECRET not in error.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "message", "expected"),
+    [
+        ("DELTA_CONCURRENT_APPEND.WITHOUT_HINT", "", True),
+        ("DELTA_METADATA_CHANGED", "", True),
+        ("CommitFailedException", "", True),
+        ("ValidationException", "Found conflicting files that can contain records", True),
+        ("ValidationException", "Cannot delete", False),
+        ("CommitStateUnknownException", "Found conflicting files", False),
+        ("TABLE_OR_VIEW_NOT_FOUND", "", False),
+    ],
+)
+def test_only_what_was_not_committed_is_run_again(kind, message, expected):
+    assert is_conflict(StatementFailed(message, kind=kind)) is expected
+    assert not is_conflict(WarehouseUnavailable(message))
+
+
 def test_what_a_pointer_is():
     assert pointed("SELECT * FROM `c`.`s`.`t`") == Relation("s", "t", "c")
     assert pointed("SELECT * FROM `c`.`s``s`.`t``\n`") == Relation("s`s", "t`\n", "c")
@@ -152,6 +169,67 @@ def test_texts_come_back_as_they_went(engine):
     with engine.session() as session:
         for text in odd:
             assert session.query(f"SELECT {SPARK.literal(text)}").rows == [(text,)]
+
+
+@spark_only
+def test_statements_that_are_late_for_a_commit_are_run_again(engine):
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(at("table"), "SELECT -1 AS who, 0 AS number")
+    failed: list[Exception] = []
+
+    def work(who: int) -> None:
+        try:
+            with engine.session() as session:
+                table = session.named(at("table"))
+                for number in range(3):
+                    session.execute(f"INSERT INTO {table} VALUES ({who}, {number})")
+                    session.execute(f"DELETE FROM {table} WHERE who = {who} AND number < {number}")
+        except Exception as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=[who]) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    with engine.session() as session:
+        assert rows(session, at("table")) == [(-1, 0), *((who, 2) for who in range(4))]
+
+
+@spark_only
+def test_relations_are_found_while_others_come_and_go(engine):
+    with engine.session() as session:
+        session.create_schemas([SCHEMA])
+        session.create_table(at("stays"), SMALL)
+        session.point({at("shows"): at("stays")})
+    ends = threading.Event()
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            with engine.session() as session:
+                while not ends.is_set():
+                    session.create_table(at("comes"), SMALL)
+                    session.create_view(at("seen"), "SELECT 1 AS id")
+                    session.drop([at("comes"), at("seen")])
+        except Exception as error:  # noqa: BLE001
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        with engine.session() as session:
+            for _ in range(25):
+                found = {f.relation: f for f in session.find([SCHEMA])}
+                assert {at("stays"), at("shows")} <= set(found) <= {at(n) for n in ("stays", "shows", "comes", "seen")}
+                assert all(f.columns for f in found.values())
+                assert session.targets([SCHEMA])[at("shows")] == at("stays")
+    finally:
+        ends.set()
+        thread.join()
+    assert not failed
 
 
 @spark_only
@@ -322,7 +400,7 @@ def test_views_that_only_look_like_pointers(spark):
         session.execute(f"CREATE VIEW {name(at('by_hand'))} AS {text}")
         session.execute(f"CREATE VIEW {name(at('two_lines'))} AS SELECT *\nFROM `spark_catalog`.`data`.`t`")
         session.point({at("p"): at("t", "data")})
-        session.execute(f"COMMENT ON TABLE {name(at('p'))} IS {SPARK.literal(lines)}")
+        session.execute(f"ALTER VIEW {name(at('p'))} SET TBLPROPERTIES ('comment' = {SPARK.literal(lines)})")
         found = session.targets([SCHEMA])
         assert found == {
             at("p"): at("t", "data"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
-from tests.support import postgres
+from tests.support import postgres, spark
 from tests.support.loop import EngineLoop
 
 
@@ -30,3 +30,28 @@ class TestPostgres(EngineLoop):
     def warehouse(self) -> Iterator[Mapping[str, object]]:
         with postgres.server() as url:
             yield {"engine": "postgres", "database": url}
+
+
+FEW = (0.5, 0.7, 0.9)
+"""Kills where each command takes many seconds, for a table takes one or more to make."""
+
+
+class TestSparkOverDelta(EngineLoop):
+    pytestmark = pytest.mark.spark
+    kills = FEW
+
+    @pytest.fixture
+    def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
+        with spark.emptied(spark_server) as address:
+            yield {"engine": "spark", "database": address}
+
+
+class TestSparkOverIceberg(EngineLoop):
+    pytestmark = pytest.mark.spark
+    kills = FEW
+
+    @pytest.fixture
+    def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
+        with spark.emptied(spark_server) as address:
+            settings = {"table_format": "iceberg", "catalog": "ice"}
+            yield {"engine": "spark", "database": address, "settings": settings}

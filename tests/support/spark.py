@@ -25,6 +25,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anabranch.engines.spark import SparkSession
 
 TIME_LIMIT = 5400
 """Seconds that a server lives at most."""
@@ -35,6 +39,7 @@ JARS = {
     f"org.apache.spark:spark-sql_2.13:{SPARK}",
     "org.apache.spark:spark-hive_2.13:4.1.0",
     f"org.apache.spark:spark-connect_2.13:{SPARK}",
+    "org.apache.spark:spark-mllib_2.13:4.1.0",  # without which it can't end a session
     f"org.apache.spark:spark-pipelines_2.13:{SPARK}",
     f"io.delta:delta-spark_4.1_2.13:{DELTA}",
     f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
@@ -110,6 +115,31 @@ def server() -> Iterator[str]:
 def turn() -> contextlib.AbstractContextManager[None]:
     """While it is held, nobody else uses the machine's server."""
     return locked(CACHE / "spark-server" / "turn")
+
+
+@contextmanager
+def emptied(address: str) -> Iterator[str]:
+    """The machine's server, for the caller alone, with nothing in it."""
+    from anabranch.engines.spark import SparkEngine
+
+    with turn():
+        for engine in (SparkEngine(address), SparkEngine(address, table_format="iceberg", catalog="ice")):
+            with engine.session() as session:
+                empty(session)
+        yield address
+
+
+def empty(session: SparkSession) -> None:
+    """Drops all that there is, by the quickest way."""
+    for schema in set(session.schemas()) - {"default"}:
+        if session.own_catalog != "ice":
+            session.execute(f"DROP SCHEMA {session.named_schema(schema)} CASCADE")
+            continue
+        for name, is_view in session.kinds(schema).items():  # without PURGE: files stay until the server ends
+            session.execute(
+                f"DROP {'VIEW' if is_view else 'TABLE'} {session.grammar.name(session.own_catalog, schema, name)}"
+            )
+        session.execute(f"DROP SCHEMA {session.named_schema(schema)}")
 
 
 def _running(told: Path) -> str | None:
@@ -208,7 +238,11 @@ def launch(data: Path, found: Path, log: Path) -> tuple[subprocess.Popen, int]:
         "spark.sql.catalog.ice.jdbc.schema-version": "V1",
         "spark.sql.catalog.ice.warehouse": data / "iceberg",
     }
-    command: list[object] = ["java", "-Xmx2g", "-XX:+UseSerialGC", f"-Dderby.system.home={data}"]
+    command: list[object] = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256m"]
+    # for a server that lives for minutes: only loops, and what is called very often, are worth the better compiler
+    command += ["-XX:Tier4InvocationThreshold=50000", "-XX:Tier4MinInvocationThreshold=20000"]
+    command += ["-XX:Tier4CompileThreshold=100000"]
+    command += [f"-Dderby.system.home={data}"]
     command += [f"-Djava.io.tmpdir={data}/tmp", "-Djdk.reflect.useDirectMethodHandle=false"]
     command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
     command += ["-cp", f"{found}/*", "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]"]

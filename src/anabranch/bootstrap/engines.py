@@ -79,12 +79,43 @@ def _snowflake(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
     )
 
 
+def _spark(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.spark import SparkEngine
+
+    said = dict(warehouse.settings)
+    table_format, catalog = said.pop("table_format", "delta"), said.pop("catalog", None)
+    return SparkEngine(
+        _said(warehouse, "sc://host:15002/;token=${TOKEN}"),
+        table_format=table_format,
+        catalog=catalog,
+        settings=said,
+        connections=warehouse.connections,
+        patience=warehouse.patience.total_seconds(),
+    )
+
+
+def _databricks(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
+    from anabranch.engines.databricks import DatabricksEngine
+
+    said = dict(warehouse.settings)
+    own = {key: said.pop(key, None) for key in ("http_path", "cluster", "token", "catalog", "volume")}
+    return DatabricksEngine(
+        _said(warehouse, "my-workspace.cloud.databricks.com"),
+        **own,
+        settings=said,
+        connections=warehouse.connections,
+        patience=warehouse.patience.total_seconds(),
+    )
+
+
 ENGINES: Mapping[str, Open] = {
     "duckdb": _duckdb,
     "clickhouse": _clickhouse,
     "postgres": _postgres,
     "bigquery": _bigquery,
     "snowflake": _snowflake,
+    "spark": _spark,
+    "databricks": _databricks,
 }
 
 
@@ -95,7 +126,11 @@ def open_engine(warehouse: Warehouse, root: Path, on_wait: OnWait) -> Engine:
         ConfigError: there is no engine of that name, or its settings don't say where the warehouse is.
     """
     if warehouse.engine in ENGINES:
-        return ENGINES[warehouse.engine](warehouse, root, on_wait)
+        try:
+            return ENGINES[warehouse.engine](warehouse, root, on_wait)
+        except ConfigError as error:
+            error.where = error.where or warehouse.where
+            raise
     from importlib.metadata import entry_points
 
     for entry in entry_points(group="anabranch.engines", name=warehouse.engine):

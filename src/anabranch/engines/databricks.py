@@ -104,12 +104,12 @@ class DatabricksEngine:
         if (http_path is None) == (cluster is None):
             raise ConfigError(
                 "Databricks is reached by a SQL warehouse or by a cluster",
-                hint="give http_path, or cluster: one of both",
+                hint="give warehouse.settings.http_path or warehouse.settings.cluster: one of both",
             )
         if cluster is not None and token is None:
-            raise ConfigError("a cluster is reached with a token", hint="give warehouse.token")
+            raise ConfigError("a cluster is reached with a token", hint='give warehouse.settings.token: "${TOKEN}"')
         if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", self._host):
-            raise ConfigError("a workspace's address is a host's name", hint="correct warehouse.host in anabranch.yaml")
+            raise ConfigError("a workspace's address is a host's name", hint="correct warehouse.database")
         self._http_path = http_path
         self._cluster = cluster
         self._token = token

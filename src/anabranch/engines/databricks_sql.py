@@ -192,7 +192,7 @@ def literals(batch: Batch) -> str:
             raise StatementFailed(
                 f"rows of {field.name} ({field.type}) can't be written into a statement",
                 kind="NotSupported",
-                hint="name a volume (warehouse.volume: /Volumes/…) for rows to go through",
+                hint="name a volume (warehouse.settings.volume: /Volumes/…) for rows to go through",
             )
         if types.is_binary(field.type):
             columns.append(["NULL" if v is None else f"X'{v.hex()}'" for v in column.to_pylist()])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from anabranch.engines.spark_catalog import Catalog, SessionCatalog, TableCatalog
@@ -44,24 +43,34 @@ class SparkEngine:
         self,
         url: str,
         *,
-        table_format: Literal["delta", "iceberg"] = "delta",
+        table_format: str = "delta",
         catalog: str | None = None,
         settings: Mapping[str, str] | None = None,
         connections: int = 8,
         patience: float = 60.0,
     ) -> None:
-        """``url``: ``sc://host:port/;token=…``. ``catalog``: where relations are; None: the server's current one.
-        ``settings`` are Spark's own. ``connections``: so many statements of one session run at a time, where they don't
-        depend on each other. ``patience``: seconds to wait for a server that can't be reached."""
+        """``url``: ``sc://host:port/;token=…``. ``table_format``: ``delta`` or ``iceberg``. ``catalog``: where
+        relations are; None: the server's current one. ``settings`` are Spark's own. ``connections``: so many statements
+        of one session run at a time, where they don't depend on each other. ``patience``: seconds to wait for a server
+        that can't be reached."""
         self._host, self._secrets = _address(url)
         if table_format not in ("delta", "iceberg"):
-            raise ConfigError(f"Spark's tables are delta or iceberg, not {table_format}", hint="correct table_format")
+            raise ConfigError(
+                f"Spark's tables are delta or iceberg, not {table_format}",
+                hint="correct warehouse.settings.table_format",
+            )
         self._url = url
         self._format: Format = Iceberg() if table_format == "iceberg" else Delta()
         self._catalog = catalog
         self._own = catalog or ""
         """The catalog that relations are in, once known."""
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = {
+            **SETTINGS,
+            **(settings or {}),
+            # of a table that is made without a word of its format
+            "spark.sql.sources.default": table_format,
+            "spark.sql.legacy.createHiveTableByDefault": "false",
+        }
         self._connections = connections
         self._patience = patience
         self._lock = threading.Lock()
@@ -150,7 +159,7 @@ def _address(url: str) -> tuple[str, tuple[str, ...]]:
     if host is None or parts.scheme != "sc" or parts.path.strip("/")[:1] not in ("", ";"):
         raise ConfigError(
             "a Spark server's address is sc://host:port, or sc://host:port/;token=…",
-            hint="correct warehouse.url in anabranch.yaml",
+            hint="correct warehouse.database",
         )
     options = [o.partition("=") for o in parts.path.strip("/").split(";")]
     told = {value for name, _, value in options if value and name not in _HARMLESS}

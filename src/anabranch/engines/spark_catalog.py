@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from anabranch.engines.spark_errors import is_missing
+from anabranch.engines.retrying import retried
+from anabranch.engines.spark_errors import has_no_schema, is_missing
 from anabranch.errors import StatementFailed
-from anabranch.ports.engine import Found, Relation
+from anabranch.ports.engine import Found, Relation, Row
 
 if TYPE_CHECKING:
     from anabranch.engines.spark_session import SparkSession
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 _QUOTED = r"`(?:[^`]|``)*`"
 _POINTER = re.compile(rf"SELECT \* FROM ({_QUOTED})\.({_QUOTED})\.({_QUOTED})\Z")
 POINTER_PROPERTY = "anabranch.pointer"
-"""Of a view that ``point`` has made, where the catalog doesn't tell whether columns were renamed. Who replaces the view
-replaces its properties too."""
+"""Of a view that ``point`` has made, in catalogs that don't tell at once whether its columns were renamed."""
 
 
 class Catalog(Protocol):
@@ -59,17 +59,26 @@ def pointing(session: SparkSession, view: Relation, target: Relation) -> str:
     )
 
 
-def columns_of(session: SparkSession, relation: Relation) -> tuple[tuple[str, str], ...]:
-    """Its columns; of a view that leads nowhere those that the catalog keeps."""
+def columns_of(session: SparkSession, relation: Relation) -> tuple[tuple[str, str], ...] | None:
+    """Its columns; of a view that leads nowhere those that the catalog keeps; None where it is gone by now."""
     found = session.columns(relation)
     if found is not None:
         return found
-    told = []
-    for name, kind, *_ in session.query(f"DESCRIBE TABLE {session.named(relation)}").rows:
-        if not name or str(name).startswith("#"):  # what follows isn't columns
-            break
-        told.append((str(name), str(kind)))
-    return tuple(told)
+    told = described(session, relation)
+    if told is None:
+        return None
+    ends = (at for at, (name, *_) in enumerate(told) if not name or str(name).startswith("#"))
+    return tuple((str(name), str(kind)) for name, kind, *_ in told[: next(ends, len(told))])
+
+
+def described(session: SparkSession, relation: Relation, how: str = "") -> list[Row] | None:
+    """What DESCRIBE tells: first its columns. None where it is gone."""
+    try:
+        return list(session.query(f"DESCRIBE TABLE {how}{session.named(relation)}").rows)
+    except StatementFailed as failure:
+        if is_missing(failure):
+            return None
+        raise
 
 
 class SessionCatalog:
@@ -91,12 +100,11 @@ class SessionCatalog:
 
     def _told(self, session: SparkSession, schema: str, pattern: str = "*") -> dict[str, str]:
         """Of each relation what the catalog says of it, in lines."""
-        try:
-            found = session.query(
-                f"SHOW TABLE EXTENDED IN {session.named_schema(schema)} LIKE {session.grammar.literal(pattern)}"
-            )
+        statement = f"SHOW TABLE EXTENDED IN {session.named_schema(schema)} LIKE {session.grammar.literal(pattern)}"
+        try:  # it lists the relations, and fails where one of them is dropped before it is asked about
+            found = retried(lambda: session.query(statement), is_missing_one)
         except StatementFailed as failure:
-            if is_missing(failure):
+            if has_no_schema(failure):
                 return {}
             raise
         return {str(name): str(told) for _, name, is_temporary, told in found.rows if not is_temporary}
@@ -112,26 +120,31 @@ class SessionCatalog:
 
     def _target(self, session: SparkSession, view: Relation, told: str) -> Relation | None:
         text = _text(told)
-        if text is None:  # the lines can be read in two ways
-            text, names, given = _exactly(session, view)
-        else:
-            if pointed(text) is None:
-                return None
-            names, given = _names(told), _given(told)
-            if names != given:
-                text, names, given = _exactly(session, view)
-        return pointed(text) if names == given else None
+        if text is not None and pointed(text) is None:
+            return None
+        if text is None or _names(told) != _given(told):  # the lines can be read in two ways
+            exact = _exactly(session, view)
+            return pointed(exact[0]) if exact is not None and exact[1] == exact[2] else None
+        return pointed(text)
 
     def find(self, session: SparkSession, schema: str) -> list[Found]:
-        found = self._told(session, schema)
-        return session.each(lambda pair: self._found(session, Relation(schema, pair[0]), pair[1]), list(found.items()))
+        told = self._told(session, schema)
+        found = session.each(lambda pair: self._found(session, Relation(schema, pair[0]), pair[1]), list(told.items()))
+        return [f for f in found if f is not None]
 
-    def _found(self, session: SparkSession, relation: Relation, told: str) -> Found:
+    def _found(self, session: SparkSession, relation: Relation, told: str) -> Found | None:
         columns = columns_of(session, relation)
+        if columns is None:
+            return None
         if not _is_view(told):
             return Found(relation, False, columns)
         text = _text(told)
-        return Found(relation, True, columns, _exactly(session, relation)[0] if text is None else text)
+        if text is None:
+            exact = _exactly(session, relation)
+            if exact is None:
+                return None
+            text = exact[0]
+        return Found(relation, True, columns, text)
 
     def describe(self, session: SparkSession, relation: Relation) -> Found | None:
         if not re.fullmatch(r"\w+", relation.name):  # it takes no such names; in a pattern they mean something else
@@ -165,11 +178,21 @@ def _given(told: str) -> list[str]:
     return [n[1:-1].replace("``", "`") for n in re.findall(_QUOTED, match.group(1))] if match else []
 
 
-def _exactly(session: SparkSession, view: Relation) -> tuple[str, list[str], list[str]]:
-    """A view's text, its columns, and those that its query gives: by one statement a view."""
+def is_missing_one(error: Exception) -> bool:
+    """Whether a relation isn't there, and not its schema."""
+    return isinstance(error, StatementFailed) and is_missing(error) and not has_no_schema(error)
+
+
+def _exactly(session: SparkSession, view: Relation) -> tuple[str, list[str], list[str]] | None:
+    """A view's text, its columns, and those that its query gives: by one statement a view. None where it is gone."""
     import json
 
-    (row,) = session.query(f"DESCRIBE TABLE EXTENDED {session.named(view)} AS JSON").rows
+    try:
+        (row,) = session.query(f"DESCRIBE TABLE EXTENDED {session.named(view)} AS JSON").rows
+    except StatementFailed as failure:
+        if is_missing(failure):
+            return None
+        raise
     told = json.loads(str(row[0]))
     return told["view_text"], [c["name"] for c in told["columns"]], told["view_query_output_columns"]
 
@@ -203,8 +226,23 @@ class TableCatalog:
 
     def targets(self, session: SparkSession, schema: str) -> dict[str, Relation | None]:
         names = self._views(session, schema)
-        told = session.each(lambda name: self._definition(session, Relation(schema, name)), names)
-        return {n: pointed(_query(t)) if t and _has_property(t) else None for n, t in zip(names, told, strict=True)}
+        found = session.each(lambda name: self._target(session, Relation(schema, name)), names)
+        return dict(zip(names, found, strict=True))
+
+    def _target(self, session: SparkSession, view: Relation) -> Relation | None:
+        definition = self._definition(session, view)
+        if definition is None or not _has_property(definition):
+            return None
+        target = pointed(_query(definition))
+        return target if target is not None and self._shows_all(session, view) else None
+
+    def _shows_all(self, session: SparkSession, view: Relation) -> bool:
+        """Whether its columns have the names of those that its query gives. The property doesn't say so: a view that is
+        replaced keeps it."""
+        told = described(session, view, "EXTENDED ") or []
+        names = [str(row[0]) for row in told[: next((at for at, row in enumerate(told) if not row[0]), 0)]]
+        given = {str(row[0]): str(row[1]) for row in told[len(names) :]}.get("View Query Output Columns")
+        return given == f"[{', '.join(names)}]"
 
     def _definition(self, session: SparkSession, relation: Relation) -> str | None:
         """The statement that would make it."""
@@ -217,16 +255,20 @@ class TableCatalog:
 
     def find(self, session: SparkSession, schema: str) -> list[Found]:
         there = self.kinds(session, schema)
-        return session.each(
+        found = session.each(
             lambda pair: self._found(session, Relation(schema, pair[0]), is_view=pair[1]), list(there.items())
         )
+        return [f for f in found if f is not None]
 
     def _found(
         self, session: SparkSession, relation: Relation, *, is_view: bool, definition: str | None = None
-    ) -> Found:
+    ) -> Found | None:
         if is_view and definition is None:
             definition = self._definition(session, relation)
-        return Found(relation, is_view, columns_of(session, relation), (definition or "") if is_view else "")
+            if definition is None:
+                return None
+        columns = columns_of(session, relation)
+        return None if columns is None else Found(relation, is_view, columns, (definition or "") if is_view else "")
 
     def describe(self, session: SparkSession, relation: Relation) -> Found | None:
         definition = self._definition(session, relation)

@@ -10,6 +10,14 @@ from anabranch.errors import StatementFailed, WarehouseError, WarehouseUnavailab
 MISSING = frozenset({"TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "VIEW_NOT_FOUND", "NoSuchNamespaceException"})
 """Kinds that say that a relation, or its schema, isn't there."""
 
+_NO_SCHEMA = frozenset({"SCHEMA_NOT_FOUND", "NoSuchNamespaceException"})
+_CONFLICTS = (
+    "DELTA_CONCURRENT_",
+    "DELTA_METADATA_CHANGED",
+    "DELTA_PROTOCOL_CHANGED",
+    "CommitFailedException",
+)
+"""Beginnings of kinds: a commit that wasn't made, for another one came before it."""
 _LOST = ("INVALID_HANDLE.", "NO_ACTIVE_SESSION", "INVALID_CURSOR.")
 _CANCELED = "OPERATION_CANCELED"
 _PRIVILEGES = ("INSUFFICIENT_PERMISSIONS", "PERMISSION_DENIED", "UNAUTHORIZED_ACCESS", "INSUFFICIENT_PRIVILEGES")
@@ -78,6 +86,19 @@ def is_lost(error: WarehouseError) -> bool:
 def is_missing(error: StatementFailed) -> bool:
     """Whether a relation isn't there, or is a view that leads nowhere."""
     return error.kind in MISSING or error.kind.startswith(("DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST"))
+
+
+def has_no_schema(error: StatementFailed) -> bool:
+    """Whether it is the schema that isn't there."""
+    return error.kind in _NO_SCHEMA
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether a statement did nothing, for another one changed the table meanwhile: it can be run again."""
+    if not isinstance(error, StatementFailed):
+        return False
+    of_iceberg = error.kind == "ValidationException" and "Found conflicting" in error.message
+    return of_iceberg or error.kind.startswith(_CONFLICTS)
 
 
 def is_stopped(error: StatementFailed) -> bool:

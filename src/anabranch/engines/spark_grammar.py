@@ -31,6 +31,7 @@ SETTINGS = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.variable.substitute": "false",
 }
-"""What the statements here count on: a moment means the same wherever it is written, and a value that can't be cast is
-an error."""
+"""What the statements here count on: a moment means the same wherever it is written, a value that can't be cast is an
+error, and ``${x}`` in a text is itself."""

@@ -10,10 +10,11 @@ from typing import TypeVar
 from anabranch.domain.names import OWN_PREFIX, SEPARATOR, shorten
 from anabranch.engines.arrow import Batch, batches, require_arrow
 from anabranch.engines.common import CommonSession, merging, signed
+from anabranch.engines.retrying import retried
 from anabranch.engines.spark_arrow import plain, sliced
 from anabranch.engines.spark_catalog import Catalog
 from anabranch.engines.spark_connect import Transport
-from anabranch.engines.spark_errors import is_missing
+from anabranch.engines.spark_errors import is_conflict, is_missing
 from anabranch.engines.spark_formats import Format
 from anabranch.engines.spark_grammar import SPARK
 from anabranch.errors import StatementFailed
@@ -23,6 +24,8 @@ from anabranch.ports.engine import ArrowStream, Found, Relation, Result
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
+_WAITS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+"""Seconds before each further attempt, where others write to the same table: who fails is late for one of them."""
 _OWN_SCHEMAS = frozenset({"information_schema"})
 _READS = re.compile(r"\s*(SHOW|DESCRIBE|DESC|EXPLAIN)\b", re.IGNORECASE)
 _EXACT = re.compile(
@@ -65,7 +68,7 @@ class SparkSession(CommonSession):
     def execute(self, statement: str) -> None:
         if self._guarded:
             self.refuse("write in a session that only reads")
-        self._transport.execute(statement)
+        retried(lambda: self._transport.execute(statement), is_conflict, waits=_WAITS)
 
     def query(self, statement: str, most: int | None = None) -> Result:
         return self._transport.query(self._guard(statement), most)

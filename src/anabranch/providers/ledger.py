@@ -6,12 +6,16 @@ from then on; earlier ones are cleared away afterwards.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.engine import Relation, Session, name
 
 _NUMBER = "number"
+_TURN = threading.Lock()
+"""Without transactions, those who write at the same time stand in each other's way: an engine that finds it out when it
+commits has the later one do it again."""
 
 
 class Ledger:
@@ -63,10 +67,12 @@ class Ledger:
             if values is not None:
                 session.execute(f"INSERT INTO {table} ({grammar.columns(self._columns)}) VALUES ({', '.join(listed)})")
             return
-        last = self._rows().get(key)
-        number = last[0] + 1 if last else 1
         listed += ["NULL"] * (len(self._columns) - len(listed))
         columns = grammar.columns([*self._columns, _NUMBER])
-        session.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(listed)}, {number})")
-        older = f"{column} = {listed[0]} AND {grammar.identifier(_NUMBER)} < {number}"
-        session.execute(f"DELETE FROM {table} WHERE {older}")
+        with _TURN:
+            last = self._rows().get(key)
+            number = last[0] + 1 if last else 1
+            session.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(listed)}, {number})")
+            if last is not None:
+                older = f"{column} = {listed[0]} AND {grammar.identifier(_NUMBER)} < {number}"
+                session.execute(f"DELETE FROM {table} WHERE {older}")

@@ -225,7 +225,12 @@ class CloneSuite(EnginePart):
                 assert second not in (None, first)
                 time.sleep(self.pause)
                 session.execute(f"DELETE FROM {text(session, at('table'))} WHERE id = 3")
-                assert session.version(at("table")) != second
+                third = session.version(at("table"))
+                assert third not in (None, second)
+                time.sleep(self.pause)
+                session.rename(at("table"), "renamed")
+                assert session.version(at("renamed")) == third, "another name changes nothing"
+                assert session.version(at("table")) is None
             assert session.version(at("nothing")) is None
         engine.close()
 
