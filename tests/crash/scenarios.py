@@ -231,6 +231,8 @@ class Scenario:
     each: bool = False
     gap: bool = False
     """Without transactions, a table that changes hands is for a moment under neither name."""
+    through: bool = False
+    """Without transactions, views that show a source's rows show them as soon as these are written."""
     steady: bool = True
     """Whether each run has the same events; else one may have fewer than the one that counted them."""
 
@@ -283,7 +285,7 @@ SCENARIOS = {
     "env create with clones": Scenario(
         WRITTEN, then(anabranch("env", "create", "child", "--from", "feature")), collect, gap=True
     ),
-    "promote what was written to a clone": Scenario(MERGED, PROMOTED[-1], PROMOTED[-1]),
-    "undo a merge": Scenario((*MERGED, PROMOTED[-1]), anabranch("undo", "prod", "--yes"), collect),
+    "promote what was written to a clone": Scenario(MERGED, PROMOTED[-1], PROMOTED[-1], through=True),
+    "undo a merge": Scenario((*MERGED, PROMOTED[-1]), anabranch("undo", "prod", "--yes"), collect, through=True),
     "resume": Scenario((*FEATURE, killed("promote", "feature", "--yes")), anabranch("resume"), collect),
 }

@@ -39,6 +39,7 @@ FEW = (0.5, 0.7, 0.9)
 class TestSparkOverDelta(EngineLoop):
     pytestmark = pytest.mark.spark
     kills = FEW
+    replaces = False
 
     @pytest.fixture
     def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
@@ -49,6 +50,7 @@ class TestSparkOverDelta(EngineLoop):
 class TestSparkOverIceberg(EngineLoop):
     pytestmark = pytest.mark.spark
     kills = FEW
+    replaces = False
 
     @pytest.fixture
     def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:
