@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
-from tests.support import postgres
+from tests.support import fakesnow, local_bigquery, postgres
 from tests.support.loop import EngineLoop
 
 
@@ -30,3 +30,31 @@ class TestPostgres(EngineLoop):
     def warehouse(self) -> Iterator[Mapping[str, object]]:
         with postgres.server() as url:
             yield {"engine": "postgres", "database": url}
+
+
+class TestBigQuery(EngineLoop):
+    """On an emulator, through the real client."""
+
+    pytestmark = pytest.mark.bigquery
+
+    @pytest.fixture
+    def warehouse(self) -> Iterator[Mapping[str, object]]:
+        try:
+            with local_bigquery.server() as address:
+                yield {"engine": "bigquery", "database": "loop", "settings": {"endpoint": address}}
+        except local_bigquery.Missing as missing:
+            pytest.skip(str(missing))
+
+
+class TestSnowflake(EngineLoop):
+    """On an emulator, through the real client."""
+
+    pytestmark = pytest.mark.snowflake
+
+    @pytest.fixture
+    def warehouse(self) -> Iterator[Mapping[str, object]]:
+        try:
+            with fakesnow.server() as settings:
+                yield {"engine": "snowflake", "database": "snowflake://anybody@emulated/loop", "settings": settings}
+        except fakesnow.Missing as missing:
+            pytest.skip(str(missing))

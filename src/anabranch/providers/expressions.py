@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from anabranch.errors import ModelError
-from anabranch.ports.engine import Session, quoted
+from anabranch.ports.engine import Session
 
 OpenSession = Callable[[], AbstractContextManager[Session]]
 _NAME = "anabranch_source_"
@@ -53,6 +53,7 @@ class Expressions:
                 hint="put these rows in a seed, or read the tables with .arrow()",
             )
         text = str(ibis.to_sql(value, dialect=self._dialect))
-        sources = ", ".join(f"{quoted([name])} AS ({query}\n)" for name, query in self._queries.items())
         session = self._stack.enter_context(self._reading())
+        quote = session.grammar.quote  # around names as they are: so Ibis writes them
+        sources = ", ".join(f"{quote}{name}{quote} AS ({query}\n)" for name, query in self._queries.items())
         return session.read_arrow(f"WITH {sources} SELECT * FROM ({text}\n) AS anabranch_rows")

@@ -18,7 +18,7 @@ from anabranch.domain.intervals import Span, moment
 from anabranch.domain.names import AssetName, nearest
 from anabranch.domain.snapshot import Function, Snapshot
 from anabranch.errors import AnabranchError, ModelError, Where
-from anabranch.ports.engine import ArrowStream, Relation, Session, quoted
+from anabranch.ports.engine import ArrowStream, Relation, Session
 from anabranch.providers.expressions import Expressions, OpenSession
 from anabranch.providers.python_rows import parts
 from anabranch.python.importing import Code, code
@@ -123,7 +123,8 @@ class _Context:
     def table(self, name: str, columns: Sequence[str] | None = None) -> _Rows:
         query = self._source(name)
         if columns is not None:
-            query = f"SELECT {', '.join(quoted([c]) for c in columns)} FROM ({query}\n) AS anabranch_rows"
+            with self._reading() as session:
+                query = f"SELECT {session.grammar.columns(columns)} FROM ({query}\n) AS anabranch_rows"
         return _Rows(name, query, self._reading, self._stack, self._expressions)
 
     def resolve_table(self, name: str) -> str:

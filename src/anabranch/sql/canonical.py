@@ -38,6 +38,10 @@ from anabranch.sql.version import WORDS
 CASE_INSENSITIVE = frozenset({"duckdb", "bigquery", "spark", "databricks", "hive", "tsql", "sqlite", "trino", "presto"})
 """Dialects in which quotes make no difference to the case of an identifier."""
 UPPER_CASE = frozenset({"snowflake", "oracle"})
+"""Dialects in which a name without quotes is one in capitals. Anabranch says such names in small letters, as those
+of assets are: see :class:`anabranch.ports.grammar.Grammar`."""
+CASE_SENSITIVE = frozenset({"clickhouse"})
+"""Dialects in which a name means what it says, with quotes and without."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _JOINING = frozenset("~!@#^&|?")
 """Characters that engines join to one operator with what touches them."""
@@ -102,10 +106,18 @@ def words(statement: Statement) -> list[str]:
 
 
 def fold(name: str, quoted: bool, dialect: str) -> str:
-    """An identifier in the form in which ``dialect`` compares it."""
-    if dialect in CASE_INSENSITIVE:
+    """An identifier in the form in which ``dialect`` compares it. Where names without quotes are in capitals, one in
+    quotes that isn't keeps them where it would be taken for one without."""
+    if dialect in CASE_INSENSITIVE or not quoted:
         return name.lower()
-    if quoted:
+    if dialect not in UPPER_CASE or not _PLAIN.match(name):
+        return name
+    return name.lower() if name == name.upper() else f'"{name}"' if name == name.lower() else name
+
+
+def stored(name: str, quoted: bool, dialect: str) -> str:
+    """An identifier as it is to be written in quotes, to mean what it means as it stands in a query."""
+    if quoted or dialect in CASE_INSENSITIVE or dialect in CASE_SENSITIVE:
         return name
     return name.upper() if dialect in UPPER_CASE else name.lower()
 

@@ -7,12 +7,13 @@ table in sight ends in the same name, the alias is the whole name, ``"sales.orde
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from anabranch.sql.canonical import fold
+from anabranch.sql.canonical import UPPER_CASE, fold, stored
 from anabranch.sql.reads import TableRead
 from anabranch.sql.syntax import Statement
 from anabranch.sql.syntax import dialect as dialect_of
@@ -44,6 +45,7 @@ class Named:
 
 Scopes = Mapping[int, Sequence[Named]]
 """The sources of each SELECT, by the identity of its node."""
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _SOURCES = (exp.Table, exp.Subquery, exp.Unnest, exp.Lateral, exp.Values)
 
 
@@ -56,7 +58,8 @@ def name_sources(statement: Statement, reads: Sequence[TableRead], default_schem
         read = by_node.get(id(node))
         if read is not None:
             name = fold(node.alias, False, dialect) if node.alias else read.parts[-1]
-            named = Named(name, read, read.asset(default_schema), node.this.name)
+            alias = stored(node.this.name, bool(node.this.args.get("quoted")), dialect)
+            named = Named(name, read, read.asset(default_schema), alias)
         elif node.alias_or_name and isinstance(node.parent, exp.From | exp.Join | exp.Table | exp.Subquery):
             named = Named(fold(node.alias_or_name, False, dialect), None)
         else:
@@ -91,14 +94,16 @@ def unqualify(statement: Statement, scopes: Scopes) -> list[Edit]:
             continue
         text = quoted([named.alias], dialect)
         if is_output and named.alias == named.asset:
-            text += f" AS {quoted([written[used - 1].name], dialect)}"
+            last = written[used - 1]
+            text += f" AS {quoted([stored(last.name, bool(last.args.get('quoted')), dialect)], dialect)}"
         edits.append(Edit(written[0].meta["start"], written[used - 1].meta["end"] + 1, text))
     return edits
 
 
 def quoted(names: Sequence[str], dialect: str) -> str:
-    """One qualified identifier."""
-    return ".".join(exp.to_identifier(n, quoted=True).sql(dialect_of(dialect)) for n in names)
+    """One qualified identifier, of names as Anabranch says them."""
+    written = [n.upper() if dialect in UPPER_CASE and _PLAIN.match(n) else n for n in names]
+    return ".".join(exp.to_identifier(n, quoted=True).sql(dialect_of(dialect)) for n in written)
 
 
 def _resolve(parts: Sequence[str], sight: Sequence[Sequence[Named]]) -> tuple[int, Named | None]:

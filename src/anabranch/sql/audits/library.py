@@ -13,9 +13,10 @@ from enum import Enum, auto
 
 from sqlglot import exp
 
-from anabranch.ports.engine import quoted
 from anabranch.sql.audits.calls import Argument, Item
+from anabranch.sql.canonical import CASE_SENSITIVE
 from anabranch.sql.macros.moments import moment_sql
+from anabranch.sql.qualifiers import quoted
 from anabranch.sql.syntax import dialect as dialect_of
 
 NON_BLOCKING = "_non_blocking"
@@ -24,8 +25,16 @@ _UUID = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 _EMAIL = "^[A-Za-z0-9._%+'-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])+[A-Za-z]{2,}$"
 _URL = "^(https?|ftp)://[^\\s/?#.]+([.][^\\s/?#.]+)*(:[0-9]+)?([/?#][^\\s]*)?$"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-_VALUE = quoted(["anabranch_value"])
-_OTHER = quoted(["anabranch_other"])
+_VALUE, _OTHER = "anabranch_value", "anabranch_other"
+"""Names that need no quotes anywhere."""
+_TYPES: Mapping[str, Mapping[str, str]] = {
+    "bigquery": {"VARCHAR": "STRING", "DOUBLE": "FLOAT64"},
+    "clickhouse": {"VARCHAR": "Nullable(String)", "DOUBLE": "Nullable(Float64)"},
+    "databricks": {"VARCHAR": "STRING"},
+    "postgres": {"DOUBLE": "DOUBLE PRECISION"},
+    "spark": {"VARCHAR": "STRING"},
+}
+"""What dialects call types otherwise."""
 
 
 class Takes(Enum):
@@ -59,10 +68,10 @@ class Given:
         return f"(SELECT * FROM {self.this} WHERE {self.value('condition')}\n) AS {self.last}"
 
     def columns(self, name: str) -> list[str]:
-        return [_sql(item) for item in self.arguments[name].items]
+        return [self.sql(item) for item in self.arguments[name].items]
 
     def column(self, name: str = "column") -> str:
-        return _sql(self.arguments[name].items[0])
+        return self.sql(self.arguments[name].items[0])
 
     def value(self, name: str, default: str = "") -> str:
         """An expression, in parentheses."""
@@ -82,7 +91,7 @@ class Given:
 
     def one(self, **columns: str) -> str:
         """The rows to audit with one expression or more of them, under names that no column has."""
-        listed = ", ".join(f"{sql} AS {quoted([f'anabranch_{n}'])}" for n, sql in columns.items())
+        listed = ", ".join(f"{sql} AS anabranch_{n}" for n, sql in columns.items())
         return f"(SELECT {listed} FROM {self.rows()}\n) AS anabranch_values"
 
     def failing(self, condition: str) -> str:
@@ -102,8 +111,32 @@ class Given:
 
     def matches(self, value: str, pattern: str) -> str:
         """Whether a text matches a regular expression, both given as SQL."""
-        node = exp.RegexpLike(this=exp.Var(this=_text(value)), expression=exp.Var(this=pattern))
+        node = exp.RegexpLike(this=exp.Var(this=self.text(value)), expression=exp.Var(this=pattern))
         return node.sql(dialect_of(self.dialect))
+
+    def sql(self, item: Item) -> str:
+        """One column, quoted, or any other expression."""
+        if item.column is None:
+            return f"({item.text}\n)"
+        means_itself = self.dialect in CASE_SENSITIVE and item.text.isidentifier()
+        return self.name(item.text if means_itself else item.column)
+
+    def name(self, name: str) -> str:
+        """A name, quoted."""
+        return quoted([name], self.dialect)
+
+    def label(self, item: Item) -> str:
+        """What a column that shows an item's values is called."""
+        return self.name(item.column if item.column is not None else " ".join(item.text.split()))
+
+    def cast(self, sql: str, kind: str) -> str:
+        return f"CAST({sql} AS {_TYPES.get(self.dialect, {}).get(kind, kind)})"
+
+    def text(self, sql: str) -> str:
+        return self.cast(sql, "VARCHAR")
+
+    def literal(self, text: str) -> str:
+        return exp.Literal.string(text).sql(dialect_of(self.dialect))
 
     def _written(self, name: str) -> str:
         argument = self.arguments[name]
@@ -128,18 +161,6 @@ class BuiltIn:
     def names(self) -> tuple[str, ...]:
         """All arguments."""
         return (*self.takes, "condition", "blocking")
-
-
-def _sql(item: Item) -> str:
-    return quoted([item.column]) if item.column is not None else f"({item.text}\n)"
-
-
-def _text(sql: str) -> str:
-    return f"CAST({sql} AS VARCHAR)"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -170,19 +191,19 @@ def _not_empty_string(g: Given) -> str:
 
 
 def _length_between(g: Given) -> str:
-    return g.failing(g.outside(f"LENGTH({_text(g.column())})"))
+    return g.failing(g.outside(f"LENGTH({g.text(g.column())})"))
 
 
 def _length_equal(g: Given) -> str:
-    return g.failing(f"LENGTH({_text(g.column())}) <> {g.value('v')}")
+    return g.failing(f"LENGTH({g.text(g.column())}) <> {g.value('v')}")
 
 
 def _valid(pattern: str) -> Callable[[Given], str]:
-    return lambda g: g.failing(f"NOT {g.matches(g.column(), _literal(pattern))}")
+    return lambda g: g.failing(f"NOT {g.matches(g.column(), g.literal(pattern))}")
 
 
 def _valid_method(g: Given) -> str:
-    return g.failing(f"{g.column()} NOT IN ({', '.join(map(_literal, _METHODS))})")
+    return g.failing(f"{g.column()} NOT IN ({', '.join(map(g.literal, _METHODS))})")
 
 
 def _any_regex(g: Given) -> str:
@@ -190,7 +211,7 @@ def _any_regex(g: Given) -> str:
 
 
 def _any_like(g: Given) -> str:
-    return f"({' OR '.join(f'{_text(g.column())} LIKE {p}' for p in g.each('patterns'))})"
+    return f"({' OR '.join(f'{g.text(g.column())} LIKE {p}' for p in g.each('patterns'))})"
 
 
 def _relationships(g: Given) -> str:
@@ -205,25 +226,22 @@ def _relationships(g: Given) -> str:
 def _unique_values(g: Given) -> str:
     """Each column by itself. NULL counts as a value."""
     parts = [
-        f'SELECT {_literal(i.text)} AS "column", {_text(_VALUE)} AS "value", COUNT(*) AS "rows"'
-        f" FROM {g.one(value=_sql(i))} GROUP BY {_VALUE} HAVING COUNT(*) > 1"
+        f"SELECT {g.literal(i.text)} AS {g.name('column')}, {g.text(_VALUE)} AS {g.name('value')},"
+        f" COUNT(*) AS {g.name('rows')}"
+        f" FROM {g.one(value=g.sql(i))} GROUP BY {_VALUE} HAVING COUNT(*) > 1"
         for i in g.arguments["columns"].items
     ]
     return " UNION ALL ".join(parts)
 
 
 def _unique_combination(g: Given) -> str:
-    names = [quoted([f"anabranch_{n}"]) for n in range(len(g.columns("columns")))]
+    names = [f"anabranch_{n}" for n in range(len(g.columns("columns")))]
     rows = g.one(**{str(n): c for n, c in enumerate(g.columns("columns"))})
-    shown = [f"{n} AS {_label(i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
-    counted = quoted(["anabranch_rows"])
+    shown = [f"{n} AS {g.label(i)}" for n, i in zip(names, g.arguments["columns"].items, strict=True)]
+    counted = "anabranch_rows"
     keys = ", ".join(names)
     grouped = f"SELECT {keys}, COUNT(*) AS {counted} FROM {rows} GROUP BY {keys} HAVING COUNT(*) > 1"
-    return f'SELECT {", ".join(shown)}, {counted} AS "rows" FROM ({grouped}) AS anabranch_groups'
-
-
-def _label(item: Item) -> str:
-    return quoted([item.column if item.column is not None else " ".join(item.text.split())])
+    return f"SELECT {', '.join(shown)}, {counted} AS {g.name('rows')} FROM ({grouped}) AS anabranch_groups"
 
 
 def _sequential(g: Given) -> str:
@@ -231,28 +249,28 @@ def _sequential(g: Given) -> str:
     pairs = f"SELECT {_VALUE}, {before} FROM {g.one(value=g.column())} WHERE {_VALUE} IS NOT NULL"
     step = g.value("interval", "1")
     return (
-        f'SELECT {_OTHER} AS "previous", {_VALUE} AS "value" FROM ({pairs}) AS anabranch_pairs'
+        f"SELECT {_OTHER} AS {g.name('previous')}, {_VALUE} AS {g.name('value')} FROM ({pairs}) AS anabranch_pairs"
         f" WHERE {_OTHER} + {step} <> {_VALUE}"
     )
 
 
 def _exclusive_ranges(g: Given) -> str:
     rows = g.one(value=g.column("lower_bound_column"), other=g.column("upper_bound_column"))
-    highest = quoted(["anabranch_highest"])
+    highest = "anabranch_highest"
     frame = f"ORDER BY {_VALUE}, {_OTHER} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     ranges = f"SELECT {_VALUE}, {_OTHER}, MAX({_OTHER}) OVER ({frame}) AS {highest} FROM {rows}"
     return (
-        f'SELECT {_VALUE} AS "lower", {_OTHER} AS "upper", {highest} AS "earlier_upper"'
+        f"SELECT {_VALUE} AS {g.name('lower')}, {_OTHER} AS {g.name('upper')}, {highest} AS {g.name('earlier_upper')}"
         f" FROM ({ranges}) AS anabranch_ranges WHERE {_VALUE} > {_OTHER} OR {highest} > {_VALUE}"
     )
 
 
 def _z_score(g: Given) -> str:
-    mean, spread = quoted(["anabranch_mean"]), quoted(["anabranch_spread"])
+    mean, spread = "anabranch_mean", "anabranch_spread"
     known = f"AVG({_VALUE}) OVER () AS {mean}, STDDEV({_VALUE}) OVER () AS {spread}"
     score = f"({_VALUE} - {mean}) / NULLIF({spread}, 0)"
     return (
-        f'SELECT {_VALUE} AS "value", {score} AS "z_score"'
+        f"SELECT {_VALUE} AS {g.name('value')}, {score} AS {g.name('z_score')}"
         f" FROM (SELECT {_VALUE}, {known} FROM {g.one(value=g.column())}) AS anabranch_scores"
         f" WHERE ABS({score}) > {g.value('threshold')}"
     )
@@ -263,25 +281,26 @@ def _z_score(g: Given) -> str:
 
 def _number_of_rows(g: Given) -> str:
     counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
-    return f'SELECT {_VALUE} AS "rows" FROM ({counted}) AS anabranch_counted WHERE {_VALUE} <= {g.value("threshold")}'
+    too_few = f"{_VALUE} <= {g.value('threshold')}"
+    return f"SELECT {_VALUE} AS {g.name('rows')} FROM ({counted}) AS anabranch_counted WHERE {too_few}"
 
 
 def _row_count_between(g: Given) -> str:
     counted = f"SELECT COUNT(*) AS {_VALUE} FROM {g.rows()}"
-    return f'SELECT {_VALUE} AS "rows" FROM ({counted}) AS anabranch_counted WHERE {g.outside(_VALUE)}'
+    return f"SELECT {_VALUE} AS {g.name('rows')} FROM ({counted}) AS anabranch_counted WHERE {g.outside(_VALUE)}"
 
 
 def _summed_up(g: Given, counted: str, label: str, condition: str, *, filled: bool = True) -> str:
     """One row with ``counted`` (over the column's values) where ``condition`` on it is true; ``filled``: a table
     without rows passes."""
-    number = quoted(["anabranch_number"])
+    number = "anabranch_number"
     made = f"SELECT {counted} AS {_VALUE}, COUNT(*) AS {number} FROM {g.one(value=g.column())}"
     some = f"{number} > 0 AND " if filled else ""
-    return f"SELECT {_VALUE} AS {quoted([label])} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
+    return f"SELECT {_VALUE} AS {g.name(label)} FROM ({made}) AS anabranch_counted WHERE {some}({condition})"
 
 
 def _not_null_proportion(g: Given) -> str:
-    share = f"CAST(COUNT({_VALUE}) AS DOUBLE) / NULLIF(COUNT(*), 0)"
+    share = f"{g.cast(f'COUNT({_VALUE})', 'DOUBLE')} / NULLIF(COUNT(*), 0)"
     return _summed_up(g, share, "proportion", f"{_VALUE} < {g.value('threshold')}")
 
 
@@ -307,26 +326,28 @@ def _kl_divergence(g: Given) -> str:
     """Of the column's distribution from the target's; infinite where the target lacks a value."""
 
     def share(column: str, name: str) -> str:
-        counted = f"CAST(COUNT(*) AS DOUBLE) / SUM(COUNT(*)) OVER () AS {_OTHER}"
+        counted = f"{g.cast('COUNT(*)', 'DOUBLE')} / SUM(COUNT(*)) OVER () AS {_OTHER}"
         return f"(SELECT {_VALUE}, {counted} FROM {g.one(value=column)} GROUP BY {_VALUE}) AS {name}"
 
     p, q = f"anabranch_p.{_OTHER}", f"anabranch_q.{_OTHER}"
-    each = f"CASE WHEN {q} IS NULL THEN CAST('infinity' AS DOUBLE) ELSE {p} * LN({p} / {q}) END"
+    infinity = "'infinity'"
+    each = f"CASE WHEN {q} IS NULL THEN {g.cast(infinity, 'DOUBLE')} ELSE {p} * LN({p} / {q}) END"
     there = f"anabranch_p.{_VALUE} IS NOT DISTINCT FROM anabranch_q.{_VALUE}"
     both = f"{share(g.column(), 'anabranch_p')} LEFT JOIN {share(g.column('target_column'), 'anabranch_q')} ON {there}"
     return (
-        f'SELECT {_VALUE} AS "kl_divergence" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum'
+        f"SELECT {_VALUE} AS {g.name('kl_divergence')}"
+        f" FROM (SELECT SUM({each}) AS {_VALUE} FROM {both}) AS anabranch_sum"
         f" WHERE {_VALUE} > {g.value('threshold')}"
     )
 
 
 def _chi_square(g: Given) -> str:
     """Of two columns' independence, over the rows that have both."""
-    observed = quoted(["anabranch_observed"])
-    of_row, of_column, total = (quoted([f"anabranch_{n}"]) for n in ("of_row", "of_column", "total"))
+    observed = "anabranch_observed"
+    of_row, of_column, total = (f"anabranch_{n}" for n in ("of_row", "of_column", "total"))
     known = f"{_VALUE} IS NOT NULL AND {_OTHER} IS NOT NULL"
     cells = (
-        f"SELECT {_VALUE}, {_OTHER}, CAST(COUNT(*) AS DOUBLE) AS {observed}"
+        f"SELECT {_VALUE}, {_OTHER}, {g.cast('COUNT(*)', 'DOUBLE')} AS {observed}"
         f" FROM {g.one(value=g.column(), other=g.column('column2'))} WHERE {known} GROUP BY {_VALUE}, {_OTHER}"
     )
     margins = (
@@ -336,7 +357,8 @@ def _chi_square(g: Given) -> str:
     )
     statistic = f"MAX({total}) * (SUM({observed} * {observed} / ({of_row} * {of_column})) - 1)"
     return (
-        f'SELECT {_VALUE} AS "chi_square" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins)'
+        f"SELECT {_VALUE} AS {g.name('chi_square')}"
+        f" FROM (SELECT {statistic} AS {_VALUE} FROM ({margins}) AS anabranch_margins)"
         f" AS anabranch_sum WHERE {_VALUE} > {g.value('critical_value')}"
     )
 
