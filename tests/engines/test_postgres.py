@@ -1,6 +1,6 @@
 """Postgres as an engine: the suite, and what only Postgres has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ import pytest
 from anabranch.engines.postgres import PostgresEngine
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Held
-from anabranch.ports.engine import Grant, Relation, transaction
+from anabranch.ports.engine import Engine, Grant, Relation, transaction
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, OpenEngine, at, failure, rows, text
 from anabranch.testing.engine_suite import EngineSuite
 
@@ -122,6 +122,15 @@ class TestPostgres(EngineSuite):
     @pytest.fixture
     def open_engine(self, postgres_url) -> OpenEngine:
         return lambda: PostgresEngine(postgres_url, patience=10)
+
+    def grantees(self, engine: Engine) -> Sequence[str]:
+        """A server's roles, which outlive its databases."""
+        with engine.session() as session:
+            for role in ("analyst", '"Odd ""role"""'):
+                there = session.query(f"SELECT 1 FROM pg_roles WHERE quote_ident(rolname) = $${role}$$").rows
+                if not there:
+                    session.execute(f"CREATE ROLE {role}")
+        return ["analyst", 'Odd "role"', "PUBLIC"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from anabranch.errors import ModelError, StatementFailed
 from anabranch.ports.engine import Found, Relation, Row, Session, name
@@ -294,7 +295,11 @@ def _shown(value: object) -> object:
 
 
 def _number(value: object) -> int:
-    return int(str(value))
+    """A whole number, of whatever type of numbers the engine sums such up to."""
+    number = Fraction(str(value))
+    if number.denominator != 1:
+        raise ValueError(f"{value!r} counts nothing")
+    return number.numerator
 
 
 def _batches(values: Sequence[tuple[str, str]], most: int) -> Iterator[Sequence[tuple[str, str]]]:
