@@ -19,6 +19,7 @@ pytestmark = pytest.mark.postgres
 class TestPostgres(EngineSuite):
     title = "Postgres"
     slow_query = "SELECT a, md5((a + b)::text) AS b FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+    longest_column = 63
     binds_views = True
     readers_wait = True
     clone_rows = "SELECT generate_series(1, 100000) AS id"
