@@ -266,12 +266,17 @@ def test_a_key_of_bigquery_that_serves_nothing(project: Project) -> None:
             assert "next: " in told or "hint" in told
 
 
-def test_a_password_of_snowflake_where_nobody_answers(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [("", "can't be reached"), ("&private_key=pri.vate.key&authenticator=SNOWFLAKE_JWT", "private key")],
+)
+def test_secrets_of_snowflake_where_nobody_answers(project: Project, more: str, what: str) -> None:
     pytest.importorskip("snowflake.connector")
     project.write("snowflake", MODELS, settings={"host": "127.0.0.1", "protocol": "http"})
-    project.at(f"snowflake://me:{quote(PASSWORD, safe='')}@shop/db?port=9&login_timeout=2&private_key=pri.vate.key")
+    project.at(f"snowflake://me:{quote(PASSWORD, safe='')}@shop/db?port=9&login_timeout=2{more}")
     project.secrets.append("pri.vate.key")
     for arguments in (["apply", "prod", "--yes"], ["plan", "prod", "--json"]):
         told = project.call(*arguments, code=1)
         assert "snowflake://shop/db" in told
-        assert "next: " in told or "hint" in told
+        assert what in told
+        assert "check the account's name" in told
