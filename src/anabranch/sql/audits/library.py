@@ -119,6 +119,9 @@ class Given:
 
     def matches(self, value: str, pattern: str) -> str:
         """Whether a text matches a regular expression, both given as SQL."""
+        if self.dialect == "snowflake":  # which asks for the whole text to match
+            pattern = f"'(.*(' || {pattern} || ').*)'"
+            return f"REGEXP_LIKE({self.text(value)}, {pattern}, 's')"
         node = exp.RegexpLike(this=exp.Var(this=self.text(value)), expression=exp.Var(this=pattern))
         return node.sql(dialect_of(self.dialect))
 
