@@ -38,7 +38,7 @@ def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, _index(), _section(cli, ["anabranch"], 2, "For every command")]
     for name in COMMANDS:
-        command = cli.get_command(click.Context(cli), name)
+        command = cli.get_command(_context(cli), name)
         assert command is not None
         parts.append(_section(command, ["anabranch", name], 2))
         below: dict[str, click.Command] = getattr(command, "commands", {})
@@ -52,7 +52,7 @@ def _index() -> str:
 
 
 def _section(command: click.Command, path: list[str], level: int, title: str = "") -> str:
-    context = click.Context(command, info_name=path[-1])
+    context = _context(command, path[-1])
     pieces = " ".join([*path, *command.collect_usage_pieces(context)])
     text = inspect.cleandoc(command.help or "")
     lines = [f"{'#' * level} {title or ' '.join(path)}", "", "```", pieces, "```", "", text, ""]
@@ -61,6 +61,11 @@ def _section(command: click.Command, path: list[str], level: int, title: str = "
         said, _, example = command.epilog.partition(": ")
         lines += [f"{said}: `{example}`" if said == "Example" else command.epilog, ""]
     return "\n".join(lines)
+
+
+def _context(command: click.Command, name: str = "anabranch") -> click.Context:
+    """With the settings of the command line itself: click keeps the options for help that a command is first asked for."""
+    return click.Context(command, info_name=name, **cli.context_settings)
 
 
 def _options(command: click.Command, context: click.Context) -> list[str]:

@@ -1,6 +1,9 @@
 """docs/commands.md is what the commands say of themselves."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from scripts import docs_commands
@@ -15,6 +18,21 @@ SUBCOMMANDS = {"env": {"list", "show", "create", "drop"}}
 def test_commands_is_up_to_date() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert written == docs_commands.page(), "run: python scripts/docs_commands.py"
+
+
+def test_writing_the_page_changes_no_command() -> None:
+    """click keeps a command's options for help as they were when it was first asked for them."""
+    program = "from scripts import docs_commands; docs_commands.page(); from anabranch.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "init", "-h"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: anabranch init" in done.stdout
 
 
 def test_commands_that_are_named_exist() -> None:

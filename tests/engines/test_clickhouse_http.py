@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Mapping
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +13,9 @@ from tests.support.clickhouse import PASSWORD, USER, server
 
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError, WarehouseUnavailable
-from anabranch.testing.engine_helpers import SMALL, OpenEngine, at, text
+from anabranch.ports.capabilities import Capability
+from anabranch.ports.engine import Grant, Result
+from anabranch.testing.engine_helpers import SMALL, Matter, OpenEngine, Seen, at, text
 
 pytestmark = NEEDED
 
@@ -32,6 +36,8 @@ def url(running):
 
 class TestServer(ClickHouseSuite):
     title = "ClickHouse, by HTTP"
+    # chdb has no users: their statements are ClickHouse's own by what they are refused for, see below
+    seen: ClassVar[Mapping[Capability | Matter, Seen]] = {Capability.GRANTS: Seen.GOLDEN}
     pointers = 200
     pointer_seconds = 0.2  # a request each, to a server in Python
 
@@ -178,10 +184,42 @@ def test_the_answer_to_a_renaming_is_lost(url):
     engine.close()
 
 
+def test_rights_are_told_of_whole_relations_that_are_there(url, monkeypatch):
+    """What a server answers is written here by the reference; that the query is one is seen by the test below."""
+    engine = ClickHouseEngine.server(url)
+    with engine.session() as session:
+        session.create_schemas(["suite"])
+        session.create_table(at("small"), SMALL)
+        session.point({at("p"): at("small")})
+        asked, query = [], session.query
+
+        def answered(statement, most=None):
+            if "system.grants" not in statement:
+                return query(statement, most)
+            asked.append(statement)
+            columns = ("database", "table", "access_type", "user_name", "role_name")
+            return Result(
+                columns,
+                [
+                    ("suite", "p", "SELECT", None, "analyst"),
+                    ("suite", "p", "INSERT", "anna", None),
+                    ("suite", "gone", "SELECT", "anna", None),  # rights belong to names, also those of nothing
+                ],
+            )
+
+        monkeypatch.setattr(session, "query", answered)
+        assert session.grants([at("p"), at("small"), at("gone")]) == {
+            at("p"): (Grant("INSERT", "anna"), Grant("SELECT", "analyst")),
+            at("small"): (),
+        }
+        (statement,) = asked
+        assert "column IS NULL" in statement, "rights on single columns are none on the whole"
+        assert "NOT is_partial_revoke" in statement
+    engine.close()
+
+
 def test_rights_are_read_and_written_as_clickhouse_has_them(url):
     """No role can be made here; that the statement is ClickHouse's own is seen by what it is refused for."""
-    from anabranch.ports.engine import Grant
-
     engine = ClickHouseEngine.server(url)
     with engine.session() as session:
         session.create_schemas(["suite"])

@@ -1,6 +1,6 @@
 """Postgres as an engine: the suite, and what only Postgres has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ import pytest
 from anabranch.engines.postgres import PostgresEngine
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Held
-from anabranch.ports.engine import Grant, Relation, transaction
+from anabranch.ports.engine import Engine, Grant, Relation, transaction
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, OpenEngine, at, failure, rows, text
 from anabranch.testing.engine_suite import EngineSuite
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.postgres
 class TestPostgres(EngineSuite):
     title = "Postgres"
     slow_query = "SELECT a, md5((a + b)::text) AS b FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+    longest_column = 63
     binds_views = True
     readers_wait = True
     clone_rows = "SELECT generate_series(1, 100000) AS id"
@@ -122,6 +123,15 @@ class TestPostgres(EngineSuite):
     @pytest.fixture
     def open_engine(self, postgres_url) -> OpenEngine:
         return lambda: PostgresEngine(postgres_url, patience=10)
+
+    def grantees(self, engine: Engine) -> Sequence[str]:
+        """A server's roles, which outlive its databases."""
+        with engine.session() as session:
+            for role in ("analyst", '"Odd ""role"""'):
+                there = session.query(f"SELECT 1 FROM pg_roles WHERE quote_ident(rolname) = $${role}$$").rows
+                if not there:
+                    session.execute(f"CREATE ROLE {role}")
+        return ["analyst", 'Odd "role"', "PUBLIC"]
 
 
 @pytest.fixture

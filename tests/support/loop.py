@@ -63,6 +63,8 @@ class EngineLoop:
     """``warehouse``, a fixture, gives what stands under ``warehouse:`` in the project's file."""
 
     schema: ClassVar[str] = "marts"
+    suffix: ClassVar[str] = "schema"
+    """What an environment's name ends; ``table`` where the emulator lacks a statement that schemas are made by."""
 
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse: Mapping[str, object]) -> Path:
@@ -71,7 +73,12 @@ class EngineLoop:
         monkeypatch.chdir(root)
         monkeypatch.setenv("HOME", str(root))
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
-        said = {"project": "loop", "warehouse": {"schema": self.schema, **warehouse}, "sources": {"raw.orders": {}}}
+        said = {
+            "project": "loop",
+            "warehouse": {"schema": self.schema, **warehouse},
+            "environments": {"suffix": self.suffix},
+            "sources": {"raw.orders": {}},
+        }
         (root / "anabranch.yaml").write_text(json.dumps(said))
         for path, text in MODELS.items():
             self.write(root, f"models/{path}.sql", text)
@@ -138,7 +145,8 @@ class EngineLoop:
     def check(self, engine: Engine, wanted: Mapping[str, Rows], end: str = "") -> None:
         for asset, rows in wanted.items():
             schema, table = asset.split(".")
-            assert self.read(engine, f"{schema}{end}.{table}") == rows, asset
+            place = f"{schema}{end}.{table}" if self.suffix == "schema" else f"{schema}.{table}{end}"
+            assert self.read(engine, place) == rows, asset
 
     def test_the_daily_loop(self, project: Path, engine: Engine, call: Callable[..., Any]) -> None:
         self.load(engine, at("orders", "raw"), ORDERS)
@@ -187,7 +195,9 @@ class EngineLoop:
         self.check(engine, {k: v for k, v in first.items() if k != "stg.orders"})
         call("doctor")
         with engine.session(read_only=True) as session:
-            assert not [s for s in session.schemas() if s.endswith("__feature")]
+            schemas = [s for s in session.schemas() if not s.startswith("anabranch")]
+            assert not [s for s in schemas if s.endswith("__feature")]
+            assert not [f.relation for f in session.find(schemas) if f.relation.name.endswith("__feature")]
 
     @pytest.mark.parametrize("is_keyed", [True, False], ids=["by-key", "as-a-whole"])
     def test_what_was_written_to_a_clone_is_merged(

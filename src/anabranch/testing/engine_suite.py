@@ -19,7 +19,9 @@ from __future__ import annotations
 from anabranch.testing.arrow_suite import ArrowSuite
 from anabranch.testing.clone_suite import CloneSuite
 from anabranch.testing.file_suite import FileSuite
+from anabranch.testing.grant_suite import GrantSuite
 from anabranch.testing.hash_suite import HashSuite
+from anabranch.testing.name_suite import NameSuite
 from anabranch.testing.pointer_suite import PointerSuite
 from anabranch.testing.session_suite import SessionSuite
 from anabranch.testing.table_suite import TableSuite
@@ -27,6 +29,15 @@ from anabranch.testing.transaction_suite import TransactionSuite
 
 
 class EngineSuite(
-    SessionSuite, TableSuite, PointerSuite, FileSuite, TransactionSuite, HashSuite, ArrowSuite, CloneSuite
+    SessionSuite,
+    TableSuite,
+    PointerSuite,
+    FileSuite,
+    TransactionSuite,
+    HashSuite,
+    ArrowSuite,
+    CloneSuite,
+    GrantSuite,
+    NameSuite,
 ):
     """All of it. What an adapter says of its engine is in :class:`anabranch.testing.engine_helpers.EnginePart`."""

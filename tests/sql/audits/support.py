@@ -19,16 +19,16 @@ from anabranch.sql.template import fill
 MODEL, FILE, AUDITS = "shop.t", Path("models/shop/t.sql"), Path("audits/all.sql")
 
 
-def audit(call: str, columns: Sequence[str] | None = None, defined: str = "") -> Audit | None:
+def audit(call: str, columns: Sequence[str] | None = None, defined: str = "", dialect: str = "duckdb") -> Audit | None:
     """The one audit that a header with ``call`` asks for; ``defined``: the text of an audit file."""
     parsed = parse_model(
-        f"MODEL (name {MODEL}, audits ({call}));\nselect 1 as x", FILE, dialect="duckdb", default_schema="main"
+        f"MODEL (name {MODEL}, audits ({call}));\nselect 1 as x", FILE, dialect=dialect, default_schema="main"
     )
     found: dict[str, tuple[Path, Definition]] = {}
     if defined:
-        found = {d.name: (AUDITS, d) for d in parse_file(defined, AUDITS, dialect="duckdb")}
+        found = {d.name: (AUDITS, d) for d in parse_file(defined, AUDITS, dialect=dialect)}
     (one,) = parsed.audits
-    return bind(one, Model(MODEL, FILE, tuple(columns) if columns else None, "duckdb", "main"), found)
+    return bind(one, Model(MODEL, FILE, tuple(columns) if columns else None, dialect, "main"), found)
 
 
 def failing(

@@ -7,6 +7,7 @@ NULL passes wherever a value is compared, and a table without rows passes all bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -29,12 +30,19 @@ _VALUE, _OTHER = "anabranch_value", "anabranch_other"
 """Names that need no quotes anywhere."""
 _TYPES: Mapping[str, Mapping[str, str]] = {
     "bigquery": {"VARCHAR": "STRING", "DOUBLE": "FLOAT64"},
-    "clickhouse": {"VARCHAR": "Nullable(String)", "DOUBLE": "Nullable(Float64)"},
+    "clickhouse": {
+        "VARCHAR": "Nullable(String)",
+        "DOUBLE": "Nullable(Float64)",
+        "TIMESTAMP": "Nullable(DateTime64(6))",
+    },
     "databricks": {"VARCHAR": "STRING"},
     "postgres": {"DOUBLE": "DOUBLE PRECISION"},
     "spark": {"VARCHAR": "STRING"},
 }
 """What dialects call types otherwise."""
+_CASTS_SPANS = frozenset({"duckdb", "postgres"})
+"""Dialects in which any text that tells a length of time can be cast to one."""
+_SPAN = re.compile(r"'\s*(?P<number>\d+)\s+(?P<unit>[A-Za-z]+?)s?\s*'")
 
 
 class Takes(Enum):
@@ -111,6 +119,9 @@ class Given:
 
     def matches(self, value: str, pattern: str) -> str:
         """Whether a text matches a regular expression, both given as SQL."""
+        if self.dialect == "snowflake":  # which asks for the whole text to match
+            pattern = f"'(.*(' || {pattern} || ').*)'"
+            return f"REGEXP_LIKE({self.text(value)}, {pattern}, 's')"
         node = exp.RegexpLike(this=exp.Var(this=self.text(value)), expression=exp.Var(this=pattern))
         return node.sql(dialect_of(self.dialect))
 
@@ -131,6 +142,14 @@ class Given:
 
     def cast(self, sql: str, kind: str) -> str:
         return f"CAST({sql} AS {_TYPES.get(self.dialect, {}).get(kind, kind)})"
+
+    def span(self, name: str) -> str:
+        """A length of time: a text like ``'1 day'``, or an expression."""
+        told = _SPAN.fullmatch(self._written(name))
+        if told and self.dialect not in _CASTS_SPANS:
+            unit = exp.Var(this=told["unit"].upper())
+            return exp.Interval(this=exp.Literal.string(told["number"]), unit=unit).sql(dialect_of(self.dialect))
+        return f"CAST({self.value(name)} AS INTERVAL)" if self.dialect in _CASTS_SPANS else self.value(name)
 
     def text(self, sql: str) -> str:
         return self.cast(sql, "VARCHAR")
@@ -317,8 +336,8 @@ def _aggregate(function: str, label: str) -> Callable[[Given], str]:
 
 
 def _freshness(g: Given) -> str:
-    oldest = f"{moment_sql('execution_dt')} - CAST({g.value('max_age')} AS INTERVAL)"
-    latest = f"CAST({_VALUE} AS TIMESTAMP)"
+    oldest = f"{moment_sql('execution_dt')} - {g.span('max_age')}"
+    latest = g.cast(_VALUE, "TIMESTAMP")
     return _summed_up(g, f"MAX({_VALUE})", "latest", f"{_VALUE} IS NULL OR {latest} < {oldest}", filled=False)
 
 
