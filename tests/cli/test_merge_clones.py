@@ -91,7 +91,7 @@ def test_what_was_written_gets_into_the_source_and_nothing_is_computed(keyed: Sh
     assert (told["verb"], told["reason"]) == ("merge", "merged")
     assert told["because"] == "by id: 1 changed, 1 added, 1 removed"
     said = ok(anabranch("promote", "feature", "--yes", "--json"))
-    assert said.json["built"] == []
+    assert said.json["built"] == ["stg.orders"], "a view, which read the clone"
     assert keyed.run_sql(SOURCE) == rows(written(before), (2000, "fr", 1.0))
     assert keyed.run_sql(REVENUE) == rehearsed
     assert anabranch("plan", "prod", "--json").json["empty"]
@@ -110,6 +110,10 @@ def test_what_was_written_gets_into_the_source_and_nothing_is_computed(keyed: Sh
     assert keyed.run_sql(SOURCE) == rows(written(before), (2000, "fr", 1.0), (3000, "fr", 2.0))
     assert keyed.run_sql(REVENUE) == rehearsed
     assert anabranch("status", "prod", "--json").json["drift"] == []
+    ok(anabranch("env", "drop", "feature"))
+    ok(anabranch("gc"))
+    assert keyed.run_sql("SELECT * FROM stg.orders ORDER BY id") == keyed.run_sql(SOURCE)
+    assert keyed.run_sql(REVENUE) == rehearsed
 
 
 def test_the_same_rows_written_on_both_sides_are_a_conflict(keyed: Shop, anabranch: Anabranch):

@@ -45,8 +45,6 @@ def settings(emulator):
         "database": f"d{uuid4().hex}",
         "schema": "public",
         "network_timeout": 60,  # the driver repeats for ever what the emulator breaks down at
-        # which the emulator doesn't know, and is asked to pass over
-        "session_parameters": {"nop_regexes": ["ALTER SESSION (UN)?SET QUERY_TAG"]},
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.loop import ORDERS, EngineLoop
+from tests.support.loop import ORDERS, LoopProject
 
 from anabranch.engines.clickhouse import ClickHouseEngine
 from anabranch.ports.engine import Engine
@@ -20,11 +20,7 @@ pytestmark = pytest.mark.clickhouse
 ROW = [(1000, "de", 5.0, date(2020, 1, 1))]
 
 
-class TestDepth(EngineLoop):
-    test_the_daily_loop = None  # type: ignore[assignment]
-    test_a_command_that_is_killed_is_gone_on_with = None  # type: ignore[assignment]
-    test_what_was_written_to_a_clone_is_merged = None
-
+class TestDepth(LoopProject):
     @pytest.fixture
     def warehouse(self) -> dict[str, object]:
         return {"engine": "clickhouse"}
@@ -41,7 +37,7 @@ class TestDepth(EngineLoop):
         call("apply", "prod", "--yes")
         call("env", "create", "feature")
         told = decision(call("clone", "raw.orders", "-e", "feature", "--yes", "--json"))
-        self.change(engine, "raw__feature", None, ROW)
+        self.change(engine, "raw__feature.orders", None, ROW)
         call("apply", "feature", "--yes")
         return told
 

@@ -183,12 +183,20 @@ def mend() -> None:
 
     # a schema of the emulator never has any of these
     none = re.compile(r"\s*SHOW\s+(STREAMS|TASKS|PIPES)\s+IN\s+SCHEMA\s+\S+\s*\Z", re.IGNORECASE)
+    # what statements are about, which it doesn't know
+    tag = re.compile(r"\s*ALTER\s+SESSION\s+(UN)?SET\s+QUERY_TAG\b", re.IGNORECASE)
     # HASH is a signed number of 64 bits, NUMBER(19, 0); DuckDB's is unsigned
     fake = cursor.FakeSnowflakeCursor
     execute, transform = fake.execute, fake._transform
 
     def execute_mended(self, command, *args, **kwargs):
-        return execute(self, "SELECT '' AS \"name\" WHERE FALSE" if none.match(command) else command, *args, **kwargs)
+        command = re.sub(r"( CLONE .*) COPY GRANTS\s*\Z", r"\1", command)  # it has no grants, nor the words
+        return execute(
+            self,
+            "SELECT '' AS \"name\" WHERE FALSE" if none.match(command) or tag.match(command) else command,
+            *args,
+            **kwargs,
+        )
 
     def signed(node):
         if isinstance(node, exp.Anonymous) and node.name.upper() == "HASH":

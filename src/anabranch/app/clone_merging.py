@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import cast
 
 from anabranch.app.state import State
+from anabranch.domain import restated
 from anabranch.domain.clones import mark_of
 from anabranch.domain.commit import Environment
 from anabranch.domain.content import Content, first
-from anabranch.domain.ids import StepId
+from anabranch.domain.ids import StepId, TreeId, canonical, digest
 from anabranch.domain.merge import Cause, Conflict
 from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Merge
 from anabranch.domain.restated import PROPERTY
-from anabranch.domain.snapshot import Snapshot
+from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.domain.tree import Change
 from anabranch.errors import MergeConflict, Refused, StalePlan
 from anabranch.ports.provider import Built, Clones, Merging, Provider, Refreshes, Staged
+
+_MERGED = "merged"
+Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]
+"""As of :meth:`anabranch.ports.loader.Loader.again`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,38 @@ class CloneMerging:
             step = Merge(StepId(f"merge:{asset}"), clone.provider, asset, change.after, clone.id, self._content(clone))
             found.append(Told(step, phrase(each)))
         return tuple(found)
+
+    def over_sources(
+        self, tree: TreeId, clones: Mapping[AssetName, Snapshot], again: Again
+    ) -> tuple[TreeId, dict[str, str]]:
+        """``tree``, in which sources stand for ``clones``, with these written into them: all that was built over a
+        clone is another asset then, over the source, whose data stands where it was built (of each location: which).
+        Views are made again, for those that are there read the clone. Raises ``Refused`` where definitions can't be
+        read by the present rules.
+        """
+        entries = self._state.trees.entries(tree)
+        snapshots = self._state.snapshots(list(entries.values()))
+        there = {a: snapshots[i] for a, i in entries.items()}
+        wanted = {a: _written(there[a]) for a in clones}
+        plain, anew = again(there), again({**there, **wanted})
+        if not plain or not anew:
+            raise Refused(
+                "the definitions can't be read by the present version",
+                hint="first bring the environment up to date: anabranch apply",
+            )
+        found: dict[AssetName, Snapshot] = {}
+        same: dict[str, str] = {}
+        for asset, each in anew.items():
+            if asset in wanted:
+                found[asset] = replace(wanted[asset], fingerprint=each.fingerprint, published=each.published)
+            elif plain[asset].fingerprint != each.fingerprint:
+                found[asset] = restated.over(there[asset], each)
+                if found[asset].is_physical and found[asset].kind is not Kind.VIEW:
+                    same[each.location] = there[asset].location
+                    found[asset] = replace(found[asset], location=there[asset].location)
+        self._state.learn(found.values())
+        changes = [Change(a, entries[a], s.id) for a, s in sorted(found.items()) if s.id != entries[a]]
+        return self._state.trees.patch(tree, changes), same
 
     def _weigh(self, clone: Snapshot) -> Merging:
         provider = cast(Clones, self._providers[clone.provider])
@@ -122,6 +159,12 @@ class CloneMerging:
     def made(self, clone: Snapshot) -> tuple[Snapshot, Built]:
         """A clone, with what was found of it when it was made."""
         return clone, self._made(clone)
+
+
+def _written(source: Snapshot) -> Snapshot:
+    """A source into which the clone is written whose mark it has."""
+    mark = digest(canonical([_MERGED, source.properties[PROPERTY]]))[: len(source.properties[PROPERTY])]
+    return replace(source, properties={**source.properties, PROPERTY: mark})
 
 
 def phrase(merging: Merging) -> str:

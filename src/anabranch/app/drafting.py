@@ -134,7 +134,9 @@ class Drafter:
             for d in decisions
         ]
         decisions = [_carries(d, carried[d.asset]) if d.asset in carried else d for d in decisions]
-        audits = self._audits(aim, decisions, snapshots, inputs.get)
+        anew = {s.asset for s in work if aim.merges and isinstance(s, Build) and _is_view(snapshots[s.snapshot])}
+        # what they show then was audited over the clone; they show what the source holds until it is merged
+        audits = [a for a in self._audits(aim, decisions, snapshots, inputs.get) if a.asset not in anew]
         merges = [t.step for t in aim.merges]
         ordered = with_audits([*moving, *work, *merges], audits, snapshots, inputs.get)
         return Plan(
@@ -155,7 +157,7 @@ class Drafter:
             repairs=repairs + tuple(sorted(drifted)),
             notes=aim.notes
             + lost
-            + self._notes(aim, decisions, unchecked)
+            + self._notes(aim, decisions, unchecked, anew)
             + (self._windows() if aim.head is not None and ordered else ())
             + _ahead([snapshots[s.snapshot] for s in work if isinstance(s, Build)], now)
             + tuple(gate.notes),
@@ -351,7 +353,10 @@ class Drafter:
                 self._inspector.release()
         return None
 
-    def _notes(self, aim: Aim, decisions: Collection[Decision], unchecked: str | None) -> tuple[str, ...]:
+    def _notes(
+        self, aim: Aim, decisions: Collection[Decision], unchecked: str | None, anew: Collection[AssetName]
+    ) -> tuple[str, ...]:
+        """``anew``: views that are made again over sources into which clones are merged."""
         notes = []
         if unchecked:
             notes.append(f"sources and places were not checked: {unchecked}")
@@ -359,7 +364,11 @@ class Drafter:
             notes.append(f"drift was not looked for: {aim.inspection.unknown}")
         notes += [f"drift: {d.detail}" for d in aim.inspection.drifts]
         if aim.action in (Action.PROMOTE, Action.UNDO, Action.RESTORE):
-            built = [d.asset for d in decisions if d.verb is Verb.BUILD and d.reason is not Reason.DRIFTED]
+            built = [
+                d.asset
+                for d in decisions
+                if d.verb is Verb.BUILD and d.reason is not Reason.DRIFTED and d.asset not in anew
+            ]
             if built:
                 notes.append(f"{len(built)} must be built again, for they were cleaned up: {', '.join(built[:5])}")
         return tuple(notes)
@@ -377,6 +386,10 @@ def _keepable(step: Build, snapshots: Mapping[SnapshotId, Snapshot], built: Coll
     if step.keeps is None or snapshots[step.keeps].location in built:
         return step
     return replace(step, keeps=None)
+
+
+def _is_view(snapshot: Snapshot) -> bool:
+    return snapshot.kind is Kind.VIEW
 
 
 def is_clone(snapshot: Snapshot) -> bool:

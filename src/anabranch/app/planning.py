@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from anabranch.app.clone_merging import CloneMerging
+from anabranch.app.clone_merging import Again, CloneMerging
 from anabranch.app.clones import CloneKeeper
 from anabranch.app.cutoff import resolve
 from anabranch.app.drafting import Aim, Drafter
@@ -30,10 +30,6 @@ from anabranch.ports.loader import Project
 
 LOOK_BACK = 20
 """Commits of the trunk that a plan is compared with, to tell an old checkout."""
-
-
-Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]
-"""As of :meth:`anabranch.ports.loader.Loader.again`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +200,9 @@ class Planning:
         }
         plain, anew = again(there), again(marked)
         moved = {
-            a: _moved(there[a], s) for a, s in anew.items() if a in plain and plain[a].fingerprint != s.fingerprint
+            a: restated.over(there[a], s)
+            for a, s in anew.items()
+            if a in plain and plain[a].fingerprint != s.fingerprint
         }
         if not moved:
             raise Refused(
@@ -294,7 +292,7 @@ class Planning:
                     hint=f"first bring them up to date: anabranch apply {self._trunk}",
                 )
             moved = {a: s for a, s in anew.items() if plain[a].fingerprint != s.fingerprint and a not in wanted}
-            readers = {a: _moved(there[a], s) for a, s in moved.items()}
+            readers = {a: restated.over(there[a], s) for a, s in moved.items()}
             found = {
                 a: replace(s, fingerprint=anew[a].fingerprint, published=anew[a].published) for a, s in wanted.items()
             }
@@ -312,8 +310,8 @@ class Planning:
             Aim(Action.DROP, environment.name, environment.head, tree, EMPTY, (environment.head,), None, check=False)
         )
 
-    def promote(self, source: Environment, into: Environment) -> Plan:
-        """``into`` shall have what ``source`` changed since it began from it.
+    def promote(self, source: Environment, into: Environment, *, again: Again) -> Plan:
+        """``into`` shall have what ``source`` changed since it began from it. ``again``: as of :meth:`apply`.
 
         Raises:
             Refused: clones that can't be merged into their sources.
@@ -328,6 +326,7 @@ class Planning:
         base = merge_base(self._state.commits, into.head, source.head)
         sides = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
         before, ours, theirs = map(self._uncloned, sides)
+        theirs, same = self._merging.over_sources(theirs, written, again) if written else (theirs, {})
         merged = merge(self._state.trees, self._state.snapshots, before, ours, theirs)
         if merged.conflicts:
             raise self._conflict(source, into, merged.conflicts)
@@ -338,7 +337,7 @@ class Planning:
             Aim(
                 Action.PROMOTE, into.name, into.head, ours, merged.tree, (into.head, source.head), into,
                 message=f"promote {source.name}", source=(source.name, source.head), inspection=inspection,
-                merges=merges,
+                merges=merges, same=same,
             )
         )  # fmt: skip
 
@@ -453,16 +452,3 @@ def _whole(project: Project) -> tuple[str, ...]:
     more = len(found) - _TELL
     told = "; ".join(found[:_TELL]) + (f"; and {more} more" if more > 0 else "")
     return (f"built by any change of what they read, for their columns can't be told apart: {told}",)
-
-
-def _moved(there: Snapshot, anew: Snapshot) -> Snapshot:
-    """``there``, with what is restated in it or upstream of it."""
-    mark = {k: v for k, v in anew.properties.items() if k == restated.PROPERTY}
-    return replace(
-        there,
-        fingerprint=anew.fingerprint,
-        published=anew.published,
-        upstreams=anew.upstreams,
-        location=anew.location,
-        properties={**there.properties, **mark},
-    )

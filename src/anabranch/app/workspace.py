@@ -272,7 +272,9 @@ class Workspace:
 
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
         """Raises ``MergeConflict``, and ``Refused`` where clones can't be promoted."""
-        return self._noted(self._planning.promote(self.state.require(source), self.state.require(into)))
+        return self._noted(
+            self._planning.promote(self.state.require(source), self.state.require(into), again=self.loader.again)
+        )
 
     def plan_drop(self, name: EnvironmentName) -> Plan:
         """Raises ``Refused`` for a protected one."""

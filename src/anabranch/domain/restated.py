@@ -9,7 +9,7 @@ definition.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anabranch.domain.ids import Fingerprint, canonical, digest
 from anabranch.domain.names import AssetName
@@ -51,3 +51,16 @@ def published(mark: str, said: Published) -> Published:
     """What readers depend on, with a mark."""
     columns = None if said.columns is None else {c: mixed(mark, f) for c, f in said.columns.items()}
     return Published(mixed(mark, said.rows), columns)
+
+
+def over(there: Snapshot, anew: Snapshot) -> Snapshot:
+    """``there``, with what is restated in it or upstream of it."""
+    mark = {k: v for k, v in anew.properties.items() if k == PROPERTY}
+    return replace(
+        there,
+        fingerprint=anew.fingerprint,
+        published=anew.published,
+        upstreams=anew.upstreams,
+        location=anew.location,
+        properties={**there.properties, **mark},
+    )

@@ -30,6 +30,8 @@ MANY = 25
 class SnowflakeEngine:
     """See :class:`anabranch.ports.engine.Engine`."""
 
+    clones_keep_grants = True
+    """A clone that takes a table's place keeps what is granted on that, where it is told to."""
     name = "snowflake"
     dialect = "snowflake"
     capabilities: Mapping[Capability, Support] = {

@@ -317,8 +317,6 @@ class Exchange:
             session.clone(table, kept)
         # begun before a crash: the rows tell whether it was done
         if not was_kept or content_token(session, table) != content_token(session, rows):
-            granted = session.grants([table]).get(table, ())
-            session.clone(rows, table, Cloning(replace=True))
-            if granted:
-                session.grant(table, granted)
+            keeps_grants = getattr(self._engine, "clones_keep_grants", False)
+            session.clone(rows, table, Cloning(replace=True, keeps_grants=keeps_grants))
         session.drop([rows])
