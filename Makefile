@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 
 # What the two further environments leave out: it doesn't change with a dependency's version, and takes long.
-LESS = --ignore=tests/architecture -m "not docs and not crash $(AND)"
+LESS = --ignore=tests/architecture -m "not docs and not crash and not long $(AND)"
 # make test ARGS="tests/domain -k merge"
 ARGS ?=
 
@@ -42,7 +42,7 @@ test-duckdb2: venv-duckdb2 ## the tests with DuckDB 2
 test-plain: venv ## the tests of commands, and of crashes, on a warehouse without transactions
 	@ANABRANCH_TEST_ENGINE=plain .venv/bin/python -m pytest tests/app tests/cli tests/crash tests/integration/test_random_edits.py $(ARGS)
 
-test-lowest: AND = and not duckdb2
+test-lowest: AND = and not duckdb2 and not spark
 test-lowest: venv-lowest ## the tests with the oldest versions that pyproject.toml allows
 	@.venv-lowest/bin/python -m pytest $(LESS) $(ARGS)
 

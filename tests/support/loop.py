@@ -163,6 +163,8 @@ class LoopProject:
             session.drop([at("more", "spare")])
         engine.close()
 
+    lacks: ClassVar[str] = ""
+    """Why it can't be seen on an emulator that a table takes another's place."""
     replaces: ClassVar[bool] = True
     """Whether a table can take another's place, other than by its rows."""
 
@@ -261,6 +263,8 @@ class EngineLoop(LoopProject):
         self, project: Path, engine: Engine, call: Callable[..., Any], is_keyed: bool
     ) -> None:
         """Into a source that others go on writing to, and back."""
+        if not is_keyed and self.lacks:
+            pytest.skip(self.lacks)
         self.write(project, "models/marts/total.sql", "SELECT sum(amount) AS v FROM raw.orders\n")
         for path in MODELS:
             (project / f"models/{path}.sql").unlink()
