@@ -108,6 +108,7 @@ class TestClickHouse(EngineAudits):
         return ClickHouseEngine.embedded(place, settings={"fsync_metadata": "0"})
 
 
+@pytest.mark.long
 class TestBigQuery(EngineAudits):
     """On an emulator."""
 
@@ -123,6 +124,7 @@ class TestBigQuery(EngineAudits):
             pytest.skip(str(missing))
 
 
+@pytest.mark.long
 class TestSnowflake(EngineAudits):
     """On an emulator."""
 

@@ -36,8 +36,9 @@ FEW = (0.6, 0.9)
 """Kills where each command takes many seconds, for a table takes one or more to make."""
 
 
+@pytest.mark.long
 class TestSparkOverDelta(EngineLoop):
-    pytestmark = (pytest.mark.spark, pytest.mark.long)
+    pytestmark = pytest.mark.spark
     kills = FEW
     replaces = False
 
@@ -47,8 +48,9 @@ class TestSparkOverDelta(EngineLoop):
             yield {"engine": "spark", "database": address}
 
 
+@pytest.mark.long
 class TestSparkOverIceberg(EngineLoop):
-    pytestmark = (pytest.mark.spark, pytest.mark.long)
+    pytestmark = pytest.mark.spark
     kills = FEW
     replaces = False
 
@@ -59,10 +61,11 @@ class TestSparkOverIceberg(EngineLoop):
             yield {"engine": "spark", "database": address, "settings": settings}
 
 
+@pytest.mark.long
 class TestBigQuery(EngineLoop):
     """On an emulator, through the real client."""
 
-    pytestmark = (pytest.mark.bigquery, pytest.mark.long)
+    pytestmark = pytest.mark.bigquery
     kills = (0.7, 0.95)  # an emulated command takes half a minute
 
     @pytest.fixture
@@ -74,10 +77,11 @@ class TestBigQuery(EngineLoop):
             pytest.skip(str(missing))
 
 
+@pytest.mark.long
 class TestSnowflake(EngineLoop):
     """On an emulator, through the real client."""
 
-    pytestmark = (pytest.mark.snowflake, pytest.mark.long)
+    pytestmark = pytest.mark.snowflake
     lacks = "the emulator makes no clone in a table's place: see the texts of statements"
     suffix = "table"  # an environment's schemas begin as clones of others, which the emulator has none of
 
