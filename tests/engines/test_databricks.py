@@ -510,7 +510,7 @@ def test_a_cluster_is_reached_by_spark_connect(monkeypatch):
 
 def test_what_is_claimed():
     engine = opened()
-    assert engine.clone_depth == 1
+    assert engine.clone_rules.depth == 1
     assert engine.capabilities[Capability.CLONE_TABLE] is Support.PARTLY
     assert set(engine.capabilities) == set(Capability)
     assert SECRET not in repr(engine)

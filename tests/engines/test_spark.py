@@ -22,7 +22,6 @@ class SparkSuite(EngineSuite):
     odd_relation = "order"
     clone_rows = "SELECT id FROM range(200000)"
     clones_replace = False
-    clones_outlive_source = False
     pause = 0.02
     pointers = 60
     pointer_seconds = 0.5

@@ -19,6 +19,7 @@ from anabranch.engines.spark_errors import is_conflict, told
 from anabranch.engines.spark_grammar import SPARK
 from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.cloning import CloneRules
 from anabranch.ports.engine import ArrowStream, Relation
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, at, failure, rows
 
@@ -464,8 +465,7 @@ def test_a_table_of_any_columns_names_is_made_and_only_then_mapped(spark):
 def test_what_is_claimed(spark):
     for engine in (SparkEngine(spark), SparkEngine(spark, table_format="iceberg", catalog="ice")):
         assert engine.capabilities[Capability.CLONE_TABLE] is Support.PARTLY, "it breaks with its source"
-        assert not engine.clones_outlive_source
-        assert engine.clone_depth is None
+        assert engine.clone_rules == CloneRules(outlive_source=False)
 
 
 @spark_only

@@ -13,6 +13,7 @@ import pytest
 from tests.support.loop import ORDERS, LoopProject
 
 from anabranch.engines.clickhouse import ClickHouseEngine
+from anabranch.ports.cloning import CloneRules
 from anabranch.ports.engine import Engine
 from anabranch.testing.engine_helpers import at
 
@@ -30,7 +31,7 @@ class TestDepth(LoopProject):
         self, project: Path, engine: Engine, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> dict[str, str]:
         """An environment with a clone that was written to; what the plan said of it."""
-        monkeypatch.setattr(ClickHouseEngine, "clone_depth", 1, raising=False)
+        monkeypatch.setattr(ClickHouseEngine, "clone_rules", CloneRules(depth=1))
         said = json.loads((project / "anabranch.yaml").read_text())
         (project / "anabranch.yaml").write_text(json.dumps({**said, "sources": {"raw.orders": {}}}))
         self.load(engine, at("orders", "raw"), ORDERS)

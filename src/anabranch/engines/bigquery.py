@@ -17,6 +17,7 @@ from anabranch.engines.bigquery_session import BigQuerySession
 from anabranch.engines.bigquery_sql import GRAMMAR
 from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import CloneRules
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -50,7 +51,7 @@ class BigQueryEngine:
         Capability.GRANTS: Support.PARTLY,  # roles on tables and views; none with a condition, none on datasets
         Capability.EXACT_HASH: Support.FULL,
     }
-    clone_depth = CLONE_DEPTH
+    clone_rules = CloneRules(depth=CLONE_DEPTH)
     """So many clones stand on one another at most; a copy of the last begins anew."""
     grammar = GRAMMAR
     identifiers = Identifiers(

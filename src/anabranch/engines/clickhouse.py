@@ -25,6 +25,7 @@ from anabranch.engines.clickhouse_settings import KEPT, SESSION
 from anabranch.engines.clickhouse_transport import Transport
 from anabranch.errors import WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import USUAL
 
 __all__ = ["ClickHouseEngine", "ClickHouseSession"]
 
@@ -58,6 +59,7 @@ class ClickHouseEngine:
     """See :class:`anabranch.ports.engine.Engine`. Made by :meth:`embedded` or :meth:`server`."""
 
     name = "clickhouse"
+    clone_rules = USUAL
     dialect = "clickhouse"
     grammar = GRAMMAR
     # ClickHouse makes file names of them, in which a character that isn't plain takes 3 bytes for each of its own, and

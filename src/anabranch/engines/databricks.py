@@ -21,6 +21,7 @@ from anabranch.engines.spark_grammar import SETTINGS, SPARK
 from anabranch.engines.spark_session import SparkSession
 from anabranch.errors import ConfigError, StatementFailed
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import CloneRules
 from anabranch.ports.engine import Grant, Relation
 
 __all__ = ["DatabricksEngine", "DatabricksSession"]
@@ -62,9 +63,8 @@ class DatabricksEngine:
     name = "databricks"
     dialect = "databricks"
     grammar = SPARK
-    clone_depth: int | None = 1
+    clone_rules = CloneRules(depth=1, outlive_source=False)
     """Unity Catalog makes no shallow clone of a shallow clone."""
-    clones_outlive_source = False
     identifiers = Identifiers(longest=255, case=Case.INSENSITIVE, refused="./ " + "".join(map(chr, (*range(32), 127))))
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.NEVER,

@@ -20,6 +20,7 @@ from anabranch.engines.duckdb_errors import errors, first_line, shut
 from anabranch.engines.duckdb_session import DuckDBSession
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import USUAL
 from anabranch.ports.grammar import STANDARD
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DuckDBEngine:
     """See :class:`anabranch.ports.engine.Engine`."""
 
     name = "duckdb"
+    clone_rules = USUAL
     dialect = "duckdb"
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.FULL,

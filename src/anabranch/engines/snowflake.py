@@ -19,6 +19,7 @@ from anabranch.engines.snowflake_session import GRAMMAR, LONGEST_NAME, Snowflake
 from anabranch.engines.snowflake_settings import Account, read_account
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import CloneRules
 
 __all__ = ["SnowflakeEngine", "SnowflakeSession"]
 
@@ -30,9 +31,8 @@ MANY = 25
 class SnowflakeEngine:
     """See :class:`anabranch.ports.engine.Engine`."""
 
-    clones_keep_grants = True
-    """A clone that takes a table's place keeps what is granted on that, where it is told to."""
     name = "snowflake"
+    clone_rules = CloneRules(keep_grants=True)
     dialect = "snowflake"
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.NEVER,  # each statement of DDL commits, and what went before it

@@ -20,6 +20,7 @@ from anabranch.engines.spark_iceberg import Iceberg
 from anabranch.engines.spark_session import SparkSession
 from anabranch.errors import ConfigError
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import CloneRules
 
 __all__ = ["SparkEngine", "SparkSession"]
 
@@ -34,9 +35,7 @@ class SparkEngine:
     name = "spark"
     dialect = "spark"
     grammar = SPARK
-    clone_depth: int | None = None
-    """How many clones may be made of one another; None: any number."""
-    clones_outlive_source = False
+    clone_rules = CloneRules(outlive_source=False)
     """Who drops a table drops what its clones read."""
 
     def __init__(

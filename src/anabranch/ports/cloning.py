@@ -41,6 +41,18 @@ class Cloning:
 
 
 @dataclass(frozen=True, slots=True)
+class CloneRules:
+    """What holds of an engine's clones."""
+
+    depth: int | None = None
+    """How many may be made of one another; None: any number."""
+    outlive_source: bool = True
+    """A clone stays whole when its source is dropped."""
+    keep_grants: bool = False
+    """One that takes a table's place keeps what is granted on that, where it is told to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The bytes of a table. ``own``: of those, the ones that it shares with no other; None where it can't be told."""
 
@@ -48,4 +60,5 @@ class Held:
     own: int | None = None
 
 
+USUAL = CloneRules()
 PLAIN = Cloning()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from anabranch.ports.capabilities import Capability, Identifiers, Support
-from anabranch.ports.cloning import PLAIN, Cloning, Held
+from anabranch.ports.cloning import PLAIN, CloneRules, Cloning, Held
 from anabranch.ports.grammar import Grammar
 
 Row = tuple[object, ...]
@@ -283,6 +283,9 @@ class Engine(Protocol):
 
     @property
     def capabilities(self) -> Mapping[Capability, Support]: ...
+
+    @property
+    def clone_rules(self) -> CloneRules: ...
 
     @property
     def place(self) -> str:

@@ -88,7 +88,7 @@ def _keep_base(session: Session, engine: Engine, clone: Snapshot, source: Relati
 
 def is_too_deep(engine: Engine, depth: int) -> bool:
     """Whether the engine makes no clone that is the last of so many clones of one another."""
-    limit = getattr(engine, "clone_depth", None)
+    limit = engine.clone_rules.depth
     return limit is not None and depth > limit
 
 

@@ -207,7 +207,9 @@ def _written(clone: Snapshot) -> Refused:
 
 
 def _clones_whole(engine: Engine) -> bool:
-    return engine.capabilities.get(Capability.CLONE_TABLE) is Support.FULL
+    """Whether a clone of an environment's clone can be the source from now on."""
+    clones = engine.capabilities.get(Capability.CLONE_TABLE) is Support.FULL
+    return clones and engine.clone_rules.outlive_source
 
 
 def columns_of(session: Session, table: Relation) -> tuple[tuple[str, str], ...] | None:
@@ -317,6 +319,6 @@ class Exchange:
             session.clone(table, kept)
         # begun before a crash: the rows tell whether it was done
         if not was_kept or content_token(session, table) != content_token(session, rows):
-            keeps_grants = getattr(self._engine, "clones_keep_grants", False)
-            session.clone(rows, table, Cloning(replace=True, keeps_grants=keeps_grants))
+            how = Cloning(replace=True, keeps_grants=self._engine.clone_rules.keep_grants)
+            session.clone(rows, table, how)
         session.drop([rows])

@@ -22,8 +22,6 @@ class CloneSuite(EnginePart):
 
     clones_replace: ClassVar[bool] = True
     """A clone can take the place of a table that has rows, in one step."""
-    clones_outlive_source: ClassVar[bool] = True
-    """A clone is whole when its source has been dropped."""
 
     def add(self, session: Session, table: Relation, number: int, name: str) -> None:
         """Adds one row to a table of the shape of ``SMALL``."""
@@ -61,7 +59,7 @@ class CloneSuite(EnginePart):
                 session.clone(at("clone", "other"), at("again"))
                 assert session.content_hash(at("again"), columns) == mine, "a clone of a clone"
                 session.drop([at("source")])
-                if self.clones_outlive_source:
+                if engine.clone_rules.outlive_source:
                     assert session.content_hash(at("clone", "other"), columns) == mine, "the source is gone"
                 else:
                     failure(lambda: session.content_hash(at("clone", "other"), columns))

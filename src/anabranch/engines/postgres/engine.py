@@ -14,6 +14,7 @@ from anabranch.engines.postgres.session import PostgresSession
 from anabranch.engines.postgres.wire import LONGEST
 from anabranch.errors import WarehouseError
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
+from anabranch.ports.cloning import USUAL
 
 PATIENCE = 300.0
 CONNECTIONS = 20
@@ -23,6 +24,7 @@ class PostgresEngine:
     """See :class:`anabranch.ports.engine.Engine`."""
 
     name = "postgres"
+    clone_rules = USUAL
     dialect = "postgres"
     capabilities: Mapping[Capability, Support] = {
         Capability.TRANSACTIONAL_DDL: Support.FULL,
