@@ -19,6 +19,7 @@ from anabranch.app.hooks import HookRunner
 from anabranch.app.janitor import Garbage, Janitor
 from anabranch.app.naming import Here, Naming, Rules
 from anabranch.app.planning import Planning, Setting
+from anabranch.app.promoting import Promoting
 from anabranch.app.refreshing import Refreshing
 from anabranch.app.restating import Restatement
 from anabranch.app.state import OpenPlan, State
@@ -111,9 +112,8 @@ class Workspace:
         )
         self._clones = CloneKeeper(state, providers, trunk=rules.trunk, always=rules.cloned)
         merging = CloneMerging(state, providers)
-        self._planning = Planning(
-            state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones, merging=merging
-        )
+        self._planning = Planning(state, drafter, self._inspector, trunk=rules.trunk, clones=self._clones)
+        self._promoting = Promoting(state, drafter, self._inspector, self._clones, merging)
         self._costs = Costs(state, tables, rules.trunk)
         self._adopting = Adopting(state, providers, author=here.author)
         self._refreshing = Refreshing(state, trunk=rules.trunk, author=here.author, signals=signals)
@@ -273,7 +273,7 @@ class Workspace:
     def plan_promote(self, source: EnvironmentName, into: EnvironmentName) -> Plan:
         """Raises ``MergeConflict``, and ``Refused`` where clones can't be promoted."""
         return self._noted(
-            self._planning.promote(self.state.require(source), self.state.require(into), again=self.loader.again)
+            self._promoting.plan(self.state.require(source), self.state.require(into), again=self.loader.again)
         )
 
     def plan_drop(self, name: EnvironmentName) -> Plan:

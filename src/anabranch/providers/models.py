@@ -19,11 +19,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from anabranch.domain.audit import Audit, Finding
-from anabranch.domain.clones import clones_among
 from anabranch.domain.content import Content
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
-from anabranch.domain.places import Suffix, base_location, clone_location, is_adopted, is_clone, is_physical_schema
+from anabranch.domain.places import Suffix, base_location, is_adopted, is_clone, is_physical_schema
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import (
     AnabranchError,
@@ -33,7 +32,6 @@ from anabranch.errors import (
 )
 from anabranch.ports import materialization
 from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.cloning import Held
 from anabranch.ports.engine import Engine, Found, Relation, Session
 from anabranch.ports.materialization import Materializations
 from anabranch.ports.provider import (
@@ -44,13 +42,11 @@ from anabranch.ports.provider import (
     Drift,
     Expectation,
     Fault,
-    Merging,
     Over,
     Staged,
     Standing,
     Swap,
     Takeover,
-    Weight,
     Work,
 )
 from anabranch.ports.rows import RowDiff, RowOptions
@@ -59,16 +55,16 @@ from anabranch.providers.auditing import TableAudit
 from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record
 from anabranch.providers.making import Maker
+from anabranch.providers.model_clones import GLANCE, ModelClones
+from anabranch.providers.observing import physical_drift, pointer_drift
 from anabranch.providers.showing import Showing
-from anabranch.providers.standing import check_free, check_source, difference, is_as_built, relation
+from anabranch.providers.standing import check_free, check_source, relation
 
 MOST_WORKERS = 8
-GLANCE = 2.0
-"""Seconds that a look (for drift, for what stands in the way) waits for another process."""
 CONTENTS = str(generations.RECORD)
 
 
-class ModelsProvider:
+class ModelsProvider(ModelClones):
     """See :class:`anabranch.ports.provider.Provider`."""
 
     name = "models"
@@ -335,45 +331,11 @@ class ModelsProvider:
             if shown != expectation.shown:
                 told = "nothing" if shown is None else f"@ {shown.commit[:7]}"
                 drifts.append(Drift(Fault.BEHIND, None, f"readers see {told}, not @ {expectation.shown.commit[:7]}"))
-            return drifts + self._physical_drift(session, expectation) + self._pointer_drift(session, expectation)
-
-    def _pointer_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
-        wanted = (self._showing.pointer(expectation.environment, a, s) for a, s in expectation.snapshots.items())
-        expected = {place: (asset, target) for asset, place, target in filter(None, wanted)}
-        found = session.targets({p.schema for p in expected})
-        drifts = []
-        for place, (asset, target) in expected.items():
-            if place not in found:
-                drifts.append(Drift(Fault.UNPOINTED, asset, f"view {place} is gone"))
-            elif found[place] != target:
-                drifts.append(Drift(Fault.REPOINTED, asset, f"view {place} was replaced"))
-        for asset, snapshot in clones_among(expectation.snapshots).items():
-            place, location = self._showing.at(expectation.environment, asset), relation(snapshot.location)
-            table = cloning.table_of(session, snapshot)
-            if table == location:
-                drifts.append(Drift(Fault.UNPOINTED, asset, f"the clone {place} isn't shown"))
-            elif table is None and cloning.is_shown(session, place, location):
-                drifts.append(Drift(Fault.UNPOINTED, asset, f"view {location} is gone"))
-        return drifts
-
-    def _physical_drift(self, session: Session, expectation: Expectation) -> list[Drift]:
-        clones = clones_among(expectation.snapshots)
-        lost = cloning.gone(session, [(a, s, self._showing.at(expectation.environment, a)) for a, s in clones.items()])
-        physical = {
-            relation(s.location): (a, s) for a, s in expectation.snapshots.items() if s.is_physical and a not in clones
-        }
-        found = self._turns.standing(session, {r.schema for r in physical})
-        drifts = [
-            Drift(Fault.MISSING, a, f"the clone {self._showing.at(expectation.environment, a)} is gone") for a in lost
-        ]
-        for place, (asset, snapshot) in physical.items():
-            there = found.get(place)
-            built = expectation.built.get(snapshot.location)
-            if there is None:
-                drifts.append(Drift(Fault.MISSING, asset, f"{place} is gone"))
-            elif built is not None and not is_as_built(built, there):
-                drifts.append(Drift(Fault.ALTERED, asset, f"{place} was altered: {difference(built, there)}"))
-        return drifts
+            return [
+                *drifts,
+                *physical_drift(session, self._showing, self._turns, expectation),
+                *pointer_drift(session, self._showing, expectation),
+            ]
 
     def locations(self) -> set[str]:
         if not self.engine.exists():
@@ -421,45 +383,6 @@ class ModelsProvider:
                 self._tell(error, snapshot)
                 raise
 
-    # -- clones ----------------------------------------------------------------------------------------------------
-    def copies_clone(self, depth: int) -> bool:
-        return not cloning.can_clone(self.engine) or cloning.is_too_deep(self.engine, depth)
-
-    def clone_location(self, environment: EnvironmentName, asset: AssetName, identifier: str) -> str:
-        return clone_location(str(self.shown_at(environment, asset)), identifier)
-
-    def weigh(self, source: Snapshot, *, past: bool = False, is_copy: bool = False) -> Weight:
-        with self._session(read_only=True, patience=GLANCE) as session:
-            return cloning.weigh(session, self.engine, source, past=past, is_copy=is_copy)
-
-    def weigh_merge(self, clone: Snapshot, made: Built) -> Merging:
-        with self._session(read_only=True, patience=GLANCE) as session:
-            return merging.Merge(session, self.engine, clone, made).weigh()
-
-    def stage_merge(self, source: Snapshot, clone: Snapshot, made: Built, content: Content, now: int) -> Staged:
-        with self._session(clone.asset) as session:
-            return merging.Merge(session, self.engine, clone, made).stage(source, content, float(now))
-
-    def check_return(self, source: Snapshot, content: Content, to: int) -> None:
-        with self._session(read_only=True, patience=GLANCE) as session:
-            merging.check_return(session, source, content, to)
-
-    def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
-        if not clones or not self.engine.exists():
-            return {}
-        with self._session(read_only=True, patience=GLANCE) as session:
-            found = {s.location: cloning.table_of(session, s) for s in clones}
-            return {location: cloning.token(session, table) for location, table in found.items() if table is not None}
-
-    def own_bytes(self, clones: Collection[Snapshot]) -> dict[str, int]:
-        if not clones or not self.engine.exists():
-            return {}
-        with self._session(read_only=True, patience=GLANCE) as session:
-            found = {s.location: cloning.table_of(session, s) for s in clones}
-            held = session.held([t for t in found.values() if t is not None])
-            sizes = {location: held[t].own for location, t in found.items() if t is not None and t in held}
-            return {location: size for location, size in sizes.items() if size is not None}
-
     # -- reading ---------------------------------------------------------------------------------------------------
     @property
     def place(self) -> str:
@@ -467,17 +390,6 @@ class ModelsProvider:
 
     def size(self) -> int | None:
         return self.engine.size()
-
-    def sizes(self, snapshots: Collection[Snapshot]) -> dict[str, Held]:
-        if not snapshots or not self.engine.exists():
-            return {}
-        with self._session(read_only=True, patience=GLANCE) as session:
-            clones = {s.location: cloning.table_of(session, s) for s in snapshots if s.kind is Kind.CLONE}
-            places = [relation(s.location) for s in snapshots if s.location not in clones]
-            tables: dict[str, Relation | None] = {str(p): t for p, t in self._turns.tables(session, places).items()}
-            tables.update(clones)
-            held = session.held([t for t in tables.values() if t is not None])
-            return {location: held[t] for location, t in tables.items() if t is not None and t in held}
 
     def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
         from anabranch.sql.guard import require_read_only  # needs the parser
