@@ -323,3 +323,23 @@ def test_what_merging_left_behind_is_collected(keyed: Shop, anabranch: Anabranch
     assert keyed.run_sql(left) == [("orders",), ("orders__g7",)]
     assert keyed.run_sql("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'raw__feature'") == [(0,)]
     assert keyed.run_sql(SOURCE) == merged
+
+
+def test_nothing_is_merged_into_a_view(applied: Shop, anabranch: Anabranch):
+    applied.run_sql("ALTER TABLE raw.orders RENAME TO stored", "CREATE VIEW raw.orders AS FROM raw.stored")
+    declared(applied, anabranch, key=True)
+    applied.run_sql(*WRITES)
+    ok(anabranch("apply", "feature"))
+    with applied.unchanged():
+        refused = anabranch("promote", "feature", "--yes")
+    assert refused.code == 1
+    assert "raw.orders is a view, which nothing can be written into" in refused.err
+
+
+def test_a_source_that_is_gone_is_told(keyed: Shop, anabranch: Anabranch):
+    keyed.run_sql(*WRITES)
+    ok(anabranch("apply", "feature"))
+    keyed.run_sql("DROP TABLE raw.orders CASCADE")
+    refused = anabranch("promote", "feature", "--yes")
+    assert refused.code == 1
+    assert "raw.orders is gone" in refused.err

@@ -146,6 +146,15 @@ class Merge:
             raise Refused(
                 f"the clone of {clone.asset} is gone", asset=clone.asset, hint="anabranch clone makes another"
             )
+        found = session.describe(self._source)
+        if found is None:
+            raise Refused(f"{clone.asset} is gone", asset=clone.asset, hint="load it, or take it out of sources:")
+        if found.is_view:
+            raise Refused(
+                f"{clone.asset} is a view, which nothing can be written into",
+                asset=clone.asset,
+                hint="write to the tables that it reads, or declare and clone those",
+            )
         columns, there, known = (columns_of(session, t) for t in (table, self._source, cloning.base_of(clone)))
         has_base = known is not None
         is_moved = self._is_moved(has_base=has_base)
@@ -242,10 +251,11 @@ def swap(session: Session, engine: Engine, swaps: Collection[Swap]) -> None:
     record = Record(session)
     for each in sorted(swaps, key=lambda s: s.snapshot.location):
         location, wanted = each.snapshot.location, each.content
-        session.lock(relation(location))
-        check(session, engine, [each])
         before = record.read([location]).get(location)
-        Exchange(session, engine).lead(relation(location), wanted, _current(before, wanted))
+        if _current(before, wanted) != wanted.current:
+            session.lock(relation(location))
+            check(session, engine, [each])
+            Exchange(session, engine).lead(relation(location), wanted, _current(before, wanted))
         if before != wanted:
             record.write(location, wanted)
 
