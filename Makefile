@@ -38,9 +38,11 @@ test-duckdb2: AND = and not clickhouse and not bigquery and not snowflake and no
 test-duckdb2: venv-duckdb2 ## the tests with DuckDB 2
 	@.venv-duckdb2/bin/python -m pytest $(LESS) --ignore=tests/sql $(ARGS)
 
-# Where every statement commits by itself: DuckDB, with its transactions taken away.
+# Where every statement commits by itself: DuckDB, with its transactions taken away. Of the commands, those that change data.
+PLAIN = tests/app tests/crash tests/integration/test_random_edits.py $(patsubst %,tests/cli/test_%.py,adopt audits clone \
+	clone_at costs custom_kinds cutoff diff failed_builds false_drift forward_only loop merge_clones restating runs undo_again)
 test-plain: venv ## the tests of commands, and of crashes, on a warehouse without transactions
-	@ANABRANCH_TEST_ENGINE=plain .venv/bin/python -m pytest tests/app tests/cli tests/crash tests/integration/test_random_edits.py $(ARGS)
+	@ANABRANCH_TEST_ENGINE=plain .venv/bin/python -m pytest $(PLAIN) $(ARGS)
 
 test-lowest: AND = and not duckdb2 and not spark
 test-lowest: venv-lowest ## the tests with the oldest versions that pyproject.toml allows
