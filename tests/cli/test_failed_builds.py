@@ -271,6 +271,7 @@ run(cli, sys.argv[1:])
     assert applied.plain(said.out) == snapshot("""\
 prod @ <commit>   by Ada, made just now
   6 assets as the files say
+  shares <size>, holds <size> alone (a copy: <size>)
   drift: readers see @ <commit>, not @ <commit>
   drift: view marts.top was replaced
   promote of prod interrupted (plan <plan>): anabranch resume · anabranch abandon

@@ -42,6 +42,7 @@ feature_no_limit is new, from prod @ <commit>
   build   marts.top   changed: limit changed
   reuse   5 assets as they are
 
+  shares <size>, holds 0 B alone (a copy: <size>)
   1 to build, 5 reused
 next: anabranch apply
 """)
@@ -99,6 +100,7 @@ undo: anabranch undo prod
 feature_no_limit @ <commit>   by Ada, made just now
   0 of 6 assets differ from prod @ <commit>
   6 assets as the files say
+  shares <size>, holds 0 B alone (a copy: <size>)
 """)
 
     said = anabranch("undo", "--yes")
@@ -183,6 +185,7 @@ prod @ <commit>
         assert applied.plain(anabranch("plan", "prod").out) == snapshot("""\
 prod @ <commit>
 
+  shares <size>, holds <size> alone (a copy: <size>)
   nothing to do: 6 assets as they should be
 """)
         assert anabranch("status", "prod", "--json").json["plan"]["empty"]

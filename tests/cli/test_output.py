@@ -85,11 +85,11 @@ def test_commands_begin_with_a_verb_and_say_what_they_do(anabranch):
 KEYS = {
     "status prod": {
         "environment", "head", "branch", "expires_at", "trunk", "ahead", "to_build", "plan", "drift", "drift_unknown",
-        "interrupted", "running", "clones",
+        "interrupted", "running", "clones", "cost",
     },
     "plan": {
         "plan", "action", "environment", "head", "source", "new", "empty", "total", "counts", "decisions", "repairs",
-        "notes", "audits",
+        "notes", "audits", "cost",
     },
     "apply": {"environment", "commit", "built", "reused_builds", "audits", "kept", "moved", "seconds", "plan"},
     "diff --rows": {"environment", "head", "other", "other_head", "where", "tolerance", "same", "assets"},
