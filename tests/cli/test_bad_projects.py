@@ -261,7 +261,7 @@ def test_an_unknown_engine(applied, refused):
     assert refused() == snapshot("""\
 ✗ anabranch.yaml:3:3  there is no engine 'duckbd'
     3 │   engine: duckbd
-      │   ~ known here: duckdb, clickhouse, postgres, bigquery, snowflake
+      │   ~ known here: duckdb, clickhouse, postgres, bigquery, snowflake, spark, databricks
 Nothing was changed.
 """)
 

@@ -304,7 +304,12 @@ def test_a_view_dropped_by_hand(applied, anabranch):
     applied.run_sql("DROP VIEW marts.top")
     status, applying = _drifts(applied, anabranch, 0)
     assert status == snapshot(
-        ["  6 assets as the files say", "  drift: view marts.top is gone", "  next: anabranch apply prod"]
+        [
+            "  6 assets as the files say",
+            "  shares <size>, holds <size> alone (a copy: <size>)",
+            "  drift: view marts.top is gone",
+            "  next: anabranch apply prod",
+        ]
     )
     assert applying == snapshot("""\
 prod @ <commit>
@@ -323,7 +328,12 @@ def test_a_view_replaced_by_hand(applied, anabranch):
     applied.run_sql("CREATE OR REPLACE VIEW marts.top AS SELECT 'Nobody' AS name")
     status, applying = _drifts(applied, anabranch, 0)
     assert status == snapshot(
-        ["  6 assets as the files say", "  drift: view marts.top was replaced", "  next: anabranch apply prod"]
+        [
+            "  6 assets as the files say",
+            "  shares <size>, holds <size> alone (a copy: <size>)",
+            "  drift: view marts.top was replaced",
+            "  next: anabranch apply prod",
+        ]
     )
     assert applying == snapshot("""\
 prod @ <commit>
@@ -346,6 +356,7 @@ def test_a_table_altered_by_hand(applied, anabranch):
         [
             "  1 asset to apply: 1 to build, 5 reused",
             "    marts.top (missing or altered in the warehouse)",
+            "  shares <size>, holds <size> alone (a copy: <size>)",
             "  drift: anabranch__marts.top__<version> was altered: column more is INTEGER, was not there",
             "  next: anabranch apply prod",
         ]
@@ -374,6 +385,7 @@ def test_a_table_dropped_by_hand(applied, anabranch):
         [
             "  1 asset to apply: 1 to build, 5 reused",
             "    marts.revenue (missing or altered in the warehouse)",
+            "  shares <size>, holds <size> alone (a copy: <size>); the size of 1 table isn't known",
             "  drift: anabranch__marts.revenue__<version> is gone",
             "  next: anabranch apply prod",
         ]

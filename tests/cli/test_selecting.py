@@ -40,6 +40,7 @@ feature is new, from prod @ <commit>
   define   core.valid      changed
   reuse   3 assets as they are
 
+  shares <size>, holds 0 B alone (a copy: <size>)
   2 to build, 3 reused, 1 defined
 next: anabranch apply --select 'core.*+'
 """)

@@ -481,6 +481,7 @@ def test_stopping_reaches_every_thread(engine):
 @pytest.mark.postgres
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.filterwarnings("ignore:Using fork")  # Polars' own, where another test has imported it
 def test_a_child_leaves_its_parents_connections_alone(engine):
     with engine.session() as session:
         session.create_table(at("t"), SMALL)

@@ -35,7 +35,7 @@ with SparkEngine(url, table_format=table_format, catalog=catalog).session() as s
 """
 
 
-def until(said: Callable[[], bool], seconds: float = 120) -> None:
+def until(said: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not said():
         assert time.monotonic() < deadline, "it took too long"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Case
-from anabranch.ports.engine import Session
+from anabranch.ports.engine import Relation, Session
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
 
 LENGTHS = (63, 128, 255)
@@ -20,6 +20,8 @@ _SAYS_WHY = re.compile(r"long|length|exceed|characters|bytes|limit", re.IGNORECA
 class NameSuite(EnginePart):
     longest_column: ClassVar[int | None] = None
     """The most characters of a column's name, where there is such a limit."""
+    keeps_case: ClassVar[bool] = True
+    """Tables stay named in the case that they were made in."""
     tells_case: ClassVar[bool] = True
     """False where an emulator takes names for one that the engine tells apart by their case, or tells them in small
     letters."""
@@ -113,10 +115,14 @@ class NameSuite(EnginePart):
         engine = open_engine()
         told = engine.grammar.identifier
         are_one = engine.identifiers.case is Case.INSENSITIVE
+
+        def kept(name: str) -> Relation:
+            return at(name if self.keeps_case else name.lower())
+
         with engine.session() as session:
             session.create_schemas([SCHEMA])
             session.create_table(at("MixedCase"), f"SELECT 1 AS {told('OrderId')}, 2 AS {told('Other')}")
-            assert [f.relation for f in session.find([SCHEMA])] == [at("MixedCase")]
+            assert [f.relation for f in session.find([SCHEMA])] == [kept("MixedCase")]
             assert [n for n, _ in session.columns(at("MixedCase")) or ()] == ["OrderId", "Other"]
             found = session.query(f"SELECT {told('OrderId')} FROM {text(session, at('MixedCase'))}")
             assert (found.columns, [tuple(r) for r in found.rows]) == (("OrderId",), [(1,)])
@@ -130,6 +136,6 @@ class NameSuite(EnginePart):
             assert rows(session, at("MixedCase")) == [(1, 2)]
             session.point({at("Pointer"): at("MixedCase")})
             if self.tells_case:
-                assert session.targets([SCHEMA]) == {at("Pointer"): at("MixedCase")}
+                assert session.targets([SCHEMA]) == {kept("Pointer"): kept("MixedCase")}
             assert rows(session, at("Pointer")) == [(1, 2)]
         engine.close()
