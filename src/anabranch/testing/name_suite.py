@@ -136,6 +136,6 @@ class NameSuite(EnginePart):
             assert rows(session, at("MixedCase")) == [(1, 2)]
             session.point({at("Pointer"): at("MixedCase")})
             if self.tells_case:
-                assert session.targets([SCHEMA]) == {kept("Pointer"): kept("MixedCase")}
+                assert session.targets([SCHEMA]) == {kept("Pointer"): at("MixedCase")}
             assert rows(session, at("Pointer")) == [(1, 2)]
         engine.close()
