@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Anabranch
 from tests.support.shop import Shop
 
-from anabranch.engines.duckdb_session import DuckDBSession
+from anabranch.engines.duckdb.session import DuckDBSession
 
 BLOCK = 262_144
 """Of a DuckDB file: the least that a table takes there."""

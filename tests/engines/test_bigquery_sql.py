@@ -7,7 +7,7 @@ import pytest
 from google.cloud.bigquery import SchemaField
 from tests.support.recorded_bigquery import Recorded, RecordedEngine
 
-from anabranch.engines.bigquery_sql import GRAMMAR, hashing, kind, labels, pointed
+from anabranch.engines.bigquery.sql import GRAMMAR, hashing, kind, labels, pointed
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Cloning, Held, Past
 from anabranch.ports.engine import Grant, Relation

@@ -11,9 +11,9 @@ import pytest
 from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
 from tests.engines.test_clickhouse import SLOW
 
-from anabranch.engines.clickhouse_arrow import nullable
-from anabranch.engines.clickhouse_errors import told
-from anabranch.engines.clickhouse_settings import MEANING, SESSION
+from anabranch.engines.clickhouse.arrow import nullable
+from anabranch.engines.clickhouse.errors import told
+from anabranch.engines.clickhouse.settings import MEANING, SESSION
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
 from anabranch.testing.engine_helpers import at, rows
 

@@ -15,7 +15,7 @@ from databricks.sql import exc
 from tests.engines.test_spark import SparkSuite
 
 from anabranch.engines.databricks import DatabricksEngine, DatabricksSession
-from anabranch.engines.databricks_sql import literals
+from anabranch.engines.databricks.sql import literals
 from anabranch.engines.spark import SparkEngine
 from anabranch.errors import ConfigError, StatementFailed, WarehouseError, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Support
@@ -499,7 +499,7 @@ def test_a_cluster_is_reached_by_spark_connect(monkeypatch):
         seen.extend([url, more])
         raise WarehouseUnavailable("no network here")
 
-    monkeypatch.setattr("anabranch.engines.databricks.ConnectTransport", stop)
+    monkeypatch.setattr("anabranch.engines.databricks.engine.ConnectTransport", stop)
     engine = DatabricksEngine(f"https://{HOST}/", cluster="0123-abc", token="a;b=c", catalog="main")
     assert engine.place == f"databricks://{HOST}/main"
     with pytest.raises(WarehouseUnavailable), engine.session():
@@ -558,7 +558,7 @@ class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
 
     @pytest.fixture
     def open_engine(self, spark: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenEngine]:
-        monkeypatch.setattr("anabranch.engines.databricks_sql._LITERAL_ROWS", 20_000)  # else 600 statements in one test
+        monkeypatch.setattr("anabranch.engines.databricks.sql._LITERAL_ROWS", 20_000)  # else 600 statements in one test
         with SparkEngine(spark).session() as session:
 
             class DeltaConnection:

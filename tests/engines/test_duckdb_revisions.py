@@ -21,9 +21,9 @@ def test_a_revision_is_none_right_after_a_write(path, monkeypatch):
         session.create_table(at("t"), SMALL)
     engine.close()
     written = path.stat().st_mtime
-    monkeypatch.setattr("anabranch.engines.duckdb.time.time", lambda: written + 0.01)
+    monkeypatch.setattr("anabranch.engines.duckdb.engine.time.time", lambda: written + 0.01)
     assert engine.revision() is None
-    monkeypatch.setattr("anabranch.engines.duckdb.time.time", lambda: written + 0.1)
+    monkeypatch.setattr("anabranch.engines.duckdb.engine.time.time", lambda: written + 0.1)
     assert engine.revision() is not None
 
 

@@ -14,8 +14,8 @@ from snowflake.connector import errors
 from tests.support.snowflake import URL, Account, refused
 
 from anabranch.engines.snowflake import SnowflakeEngine
-from anabranch.engines.snowflake_link import Link
-from anabranch.engines.snowflake_settings import SESSION
+from anabranch.engines.snowflake.link import Link
+from anabranch.engines.snowflake.settings import SESSION
 from anabranch.errors import ConfigError, WarehouseUnavailable
 from anabranch.testing.engine_helpers import at, failure
 

@@ -10,7 +10,7 @@ import pytest
 from snowflake.connector import errors
 from tests.support.snowflake import Account, lost, refused
 
-from anabranch.engines.snowflake_link import Link
+from anabranch.engines.snowflake.link import Link
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailable
 from anabranch.testing.engine_helpers import at, failure
 

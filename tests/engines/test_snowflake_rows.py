@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.snowflake import Account, column, refused
 
-from anabranch.engines import snowflake_rows as arriving
+from anabranch.engines.snowflake import rows as arriving
 from anabranch.errors import StatementFailed
 from anabranch.testing.engine_helpers import at, failure
 

@@ -14,9 +14,9 @@ import pytest
 from tests.support import spark as support
 
 from anabranch.engines.spark import SparkEngine
-from anabranch.engines.spark_catalog import pointed
-from anabranch.engines.spark_errors import is_conflict, told
-from anabranch.engines.spark_grammar import SPARK
+from anabranch.engines.spark.catalog import pointed
+from anabranch.engines.spark.errors import is_conflict, told
+from anabranch.engines.spark.grammar import SPARK
 from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import CloneRules

@@ -52,7 +52,7 @@ def test_a_seed_that_changes_while_it_is_read(models, monkeypatch):
         path.write_text("id\n2\n")
         return rows
 
-    monkeypatch.setattr("anabranch.engines.duckdb.DuckDBSession.load_csv", slowly)
+    monkeypatch.setattr("anabranch.engines.duckdb.session.DuckDBSession.load_csv", slowly)
     assert isinstance(refused(build, provider, seed), StalePlan)
     assert provider.probe(seed) is Outcome.NOT_APPLIED
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from anabranch.bootstrap import engines
 from anabranch.config.settings import Warehouse
 from anabranch.engines.duckdb import DuckDBEngine
-from anabranch.engines.duckdb_session import DuckDBSession
+from anabranch.engines.duckdb.session import DuckDBSession
 from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import PLAIN, Cloning
 from anabranch.ports.engine import ArrowStream, Engine, Relation, Result, quoted

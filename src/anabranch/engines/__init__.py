@@ -1,1 +1,1 @@
-"""Engines: how SQL runs, one file an engine. Independent of each other; imported lazily."""
+"""Engines: how SQL runs, a package an engine. Independent of each other; imported lazily."""
