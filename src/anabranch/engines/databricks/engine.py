@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import quote
 
@@ -13,7 +12,8 @@ from anabranch.engines.databricks.sql import WarehouseTransport
 from anabranch.engines.spark.catalog import Catalog, SessionCatalog
 from anabranch.engines.spark.connect import ConnectTransport, Transport
 from anabranch.engines.spark.formats import Delta
-from anabranch.engines.spark.grammar import SETTINGS, SPARK
+from anabranch.engines.spark.grammar import SETTINGS
+from anabranch.engines.spark.remote import RemoteSpark
 from anabranch.engines.spark.session import SparkSession
 from anabranch.errors import ConfigError, StatementFailed
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
@@ -51,12 +51,11 @@ class DatabricksSession(SparkSession):
             self.execute(f"GRANT {each.right} ON TABLE {self.named(relation)} TO {to}")
 
 
-class DatabricksEngine:
+class DatabricksEngine(RemoteSpark):
     """See :class:`anabranch.ports.engine.Engine`."""
 
     name = "databricks"
     dialect = "databricks"
-    grammar = SPARK
     clone_rules = CloneRules(depth=1, outlive_source=False)
     """Unity Catalog makes no shallow clone of a shallow clone."""
     identifiers = Identifiers(longest=255, case=Case.INSENSITIVE, refused="./ " + "".join(map(chr, (*range(32), 127))))
@@ -94,6 +93,7 @@ class DatabricksEngine:
         ``/Volumes`` that rows go through on their way to a SQL warehouse. ``settings`` are the session's own.
         ``connections``: so many statements of one session run at a time on a cluster. ``patience``: seconds to wait for
         what can't be reached, or is starting."""
+        super().__init__(catalog)
         self._host = host.removeprefix("https://").strip("/")
         if (http_path is None) == (cluster is None):
             raise ConfigError(
@@ -107,42 +107,21 @@ class DatabricksEngine:
         self._http_path = http_path
         self._cluster = cluster
         self._token = token
-        self._catalog = catalog
         self._volume = volume
         self._settings = dict(settings or {})
         self._connections = connections
         self._patience = patience
-        self._own = catalog or ""
-        self._lock = threading.Lock()
-        self._used: set[Transport] = set()
 
     @property
     def place(self) -> str:
         return f"databricks://{self._host}" + (f"/{self._catalog}" if self._catalog else "")
 
-    def exists(self) -> bool:
-        return True
-
-    def size(self) -> int | None:
-        return None
-
-    def revision(self) -> str | None:
-        return None
-
     @contextlib.contextmanager
     def session(self, *, read_only: bool = False, patience: float | None = None) -> Iterator[DatabricksSession]:
         transport = self._connect(self._patience if patience is None else min(patience, self._patience))
-        with self._lock:
-            self._used.add(transport)
-        try:
-            if not self._own:
-                self._own = str(transport.query("SELECT current_catalog()").rows[0][0])
-            catalog: Catalog = SessionCatalog() if self._own in _HIVE else UnityCatalog()
-            yield DatabricksSession(transport, Delta(is_databricks=True), catalog, self._own, guarded=read_only)
-        finally:
-            with self._lock:
-                self._used.discard(transport)
-            transport.close()
+        with self._using(transport) as own:
+            catalog: Catalog = SessionCatalog() if own in _HIVE else UnityCatalog()
+            yield DatabricksSession(transport, Delta(is_databricks=True), catalog, own, guarded=read_only)
 
     def _connect(self, patience: float) -> Transport:
         if self._cluster is None:
@@ -159,13 +138,7 @@ class DatabricksEngine:
             patience=patience,
             secrets=[token, quote(token, safe="")],
         )
-        if self._catalog:
-            try:
-                transport.execute(f"SET CATALOG {self.grammar.identifier(self._catalog)}")
-            except BaseException:
-                transport.close()
-                raise
-        return transport
+        return self._at_home(transport)
 
     def _arguments(self, patience: float) -> dict[str, object]:
         """Of ``databricks.sql.connect``."""
@@ -179,10 +152,3 @@ class DatabricksEngine:
             **({"access_token": self._token} if self._token else {}),
             **({"catalog": self._catalog} if self._catalog else {}),
         }
-
-    def interrupt(self) -> None:
-        for transport in list(self._used):
-            transport.interrupt()
-
-    def close(self) -> None:
-        """Nothing is kept between sessions."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from anabranch.engines.spark.catalog import Catalog, SessionCatalog, TableCatalog
 from anabranch.engines.spark.connect import ConnectTransport
 from anabranch.engines.spark.formats import Delta, Format
-from anabranch.engines.spark.grammar import SETTINGS, SPARK
+from anabranch.engines.spark.grammar import SETTINGS
 from anabranch.engines.spark.iceberg import Iceberg
+from anabranch.engines.spark.remote import RemoteSpark
 from anabranch.engines.spark.session import SparkSession
 from anabranch.errors import ConfigError
 from anabranch.ports.capabilities import Capability, Case, Identifiers, Support
@@ -22,12 +22,10 @@ _HARMLESS = frozenset({"use_ssl", "user_id", "user_agent", "session_id", "grpc_m
 """Options of an address that are no secrets. Whatever else is given is told to nobody."""
 
 
-class SparkEngine:
+class SparkEngine(RemoteSpark):
     """See :class:`anabranch.ports.engine.Engine`."""
 
     name = "spark"
-    dialect = "spark"
-    grammar = SPARK
     clone_rules = CloneRules(outlive_source=False)
     """Who drops a table drops what its clones read."""
 
@@ -45,6 +43,7 @@ class SparkEngine:
         relations are; None: the server's current one. ``settings`` are Spark's own. ``connections``: so many statements
         of one session run at a time, where they don't depend on each other. ``patience``: seconds to wait for a server
         that can't be reached."""
+        super().__init__(catalog)
         self._host, self._secrets = _address(url)
         if table_format not in ("delta", "iceberg"):
             raise ConfigError(
@@ -53,9 +52,6 @@ class SparkEngine:
             )
         self._url = url
         self._format: Format = Iceberg() if table_format == "iceberg" else Delta()
-        self._catalog = catalog
-        self._own = catalog or ""
-        """The catalog that relations are in, once known."""
         self._settings = {
             **SETTINGS,
             **(settings or {}),
@@ -65,8 +61,6 @@ class SparkEngine:
         }
         self._connections = connections
         self._patience = patience
-        self._lock = threading.Lock()
-        self._used: set[ConnectTransport] = set()
         self.identifiers = self._identifiers(table_format)
         self.capabilities: Mapping[Capability, Support] = {
             Capability.TRANSACTIONAL_DDL: Support.NEVER,
@@ -92,49 +86,25 @@ class SparkEngine:
     def place(self) -> str:
         return f"sc://{self._host}" + (f"/{self._catalog}" if self._catalog else "")
 
-    def exists(self) -> bool:
-        return True
-
-    def size(self) -> int | None:
-        return None
-
-    def revision(self) -> str | None:
-        return None
-
     @contextlib.contextmanager
     def session(self, *, read_only: bool = False, patience: float | None = None) -> Iterator[SparkSession]:
         """One of the server's own, with nothing of what others have set."""
         transport = self._connect(self._patience if patience is None else min(patience, self._patience))
-        with self._lock:
-            self._used.add(transport)
-        try:
-            if not self._own:
-                self._own = str(transport.query("SELECT current_catalog()").rows[0][0])
-            catalog: Catalog = SessionCatalog() if self._own == _SESSION_CATALOG else TableCatalog()
-            yield SparkSession(transport, self._format, catalog, self._own, guarded=read_only)
-        finally:
-            with self._lock:
-                self._used.discard(transport)
-            transport.close()
+        with self._using(transport) as own:
+            catalog: Catalog = SessionCatalog() if own == _SESSION_CATALOG else TableCatalog()
+            yield SparkSession(transport, self._format, catalog, own, guarded=read_only)
 
     def _connect(self, patience: float) -> ConnectTransport:
-        transport = ConnectTransport(
-            self._url, self.place, self._settings, parallel=self._connections, patience=patience, secrets=self._secrets
+        return self._at_home(
+            ConnectTransport(
+                self._url,
+                self.place,
+                self._settings,
+                parallel=self._connections,
+                patience=patience,
+                secrets=self._secrets,
+            )
         )
-        if self._catalog:
-            try:
-                transport.execute(f"SET CATALOG {self.grammar.identifier(self._catalog)}")
-            except BaseException:
-                transport.close()
-                raise
-        return transport
-
-    def interrupt(self) -> None:
-        for transport in list(self._used):
-            transport.interrupt()
-
-    def close(self) -> None:
-        """Nothing is kept between sessions."""
 
 
 def _address(url: str) -> tuple[str, tuple[str, ...]]:
