@@ -7,8 +7,8 @@ from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
-from tests.engines.clickhouses import NEEDED, QUICK, emptied
-from tests.engines.test_clickhouse import SLOW, ClickHouseSuite
+from tests.engines.clickhouse.houses import NEEDED, QUICK, emptied
+from tests.engines.clickhouse.test_suite import SLOW, ClickHouseSuite
 from tests.support.clickhouse import PASSWORD, USER, server
 
 from anabranch.engines.clickhouse import ClickHouseEngine

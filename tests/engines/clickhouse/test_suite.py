@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
-from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
+from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open
 
 from anabranch.testing.engine_helpers import OpenEngine
 from anabranch.testing.engine_suite import EngineSuite

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engines.warehouses import made
+from tests.engines.duckdb.warehouses import made
 
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.testing.engine_helpers import SMALL, at

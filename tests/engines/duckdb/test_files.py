@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.engines.warehouses import finish, made, refused, start, use
+from tests.engines.duckdb.warehouses import finish, made, refused, start, use
 
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import WarehouseUnavailable

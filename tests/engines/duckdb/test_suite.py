@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import duckdb
 import pytest
-from tests.engines.warehouses import made
+from tests.engines.duckdb.warehouses import made
 
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import StatementFailed

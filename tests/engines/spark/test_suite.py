@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
+from tests.engines.spark.helping import SLOW
 
 from anabranch.engines.spark import SparkEngine
 from anabranch.ports.engine import Session
@@ -13,8 +14,6 @@ from anabranch.testing.engine_helpers import OpenEngine, at
 from anabranch.testing.engine_suite import EngineSuite
 
 pytestmark = pytest.mark.spark
-
-SLOW = "SELECT a.id AS a, xxhash64(a.id, b.id) AS b FROM range(1000000) AS a CROSS JOIN range(1000000) AS b"
 
 
 class SparkSuite(EngineSuite):

@@ -1,7 +1,7 @@
 """What is ClickHouse's own: clones that share files, versions, views in others' sessions, names."""
 
 import pytest
-from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open, stored
+from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open, stored
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Cloning

@@ -8,8 +8,8 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from tests.engines.clickhouses import NEEDED, embedded, emptied, kept_open
-from tests.engines.test_clickhouse import SLOW
+from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open
+from tests.engines.clickhouse.test_suite import SLOW
 
 from anabranch.engines.clickhouse.arrow import nullable
 from anabranch.engines.clickhouse.errors import told

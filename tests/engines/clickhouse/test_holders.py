@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent, indent
 
 import pytest
-from tests.engines.clickhouses import NEEDED, embedded, finish, made, start
+from tests.engines.clickhouse.houses import NEEDED, embedded, finish, made, start
 
 from anabranch.errors import WarehouseBusy, WarehouseError, WarehouseUnavailable
 from anabranch.testing.engine_helpers import SMALL, at, text
@@ -298,7 +298,7 @@ def test_rows_that_a_thread_reads_stay_while_another_drops_the_table(path):
 
 
 def test_what_is_dropped_takes_no_place(path):
-    from tests.engines.clickhouses import stored
+    from tests.engines.clickhouse.houses import stored
 
     engine = embedded(path)
     with engine.session() as session:

@@ -1,156 +1,27 @@
-"""Spark's sessions: what the suite doesn't ask. Errors, tags, rows that come in many parts, texts, pointers."""
+"""Sessions on a Spark server."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
 import pytest
-from tests.support import spark as support
+from tests.engines.spark.helping import SLOW
 
 from anabranch.engines.spark import SparkEngine
-from anabranch.engines.spark.catalog import pointed
-from anabranch.engines.spark.errors import is_conflict, told
 from anabranch.engines.spark.grammar import SPARK
-from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
+from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import CloneRules
-from anabranch.ports.engine import ArrowStream, Relation
+from anabranch.ports.engine import ArrowStream
 from anabranch.testing.engine_helpers import SCHEMA, SMALL, at, failure, rows
 
-SLOW = "SELECT a.id AS a, xxhash64(a.id, b.id) AS b FROM range(1000000) AS a CROSS JOIN range(1000000) AS b"
-SECRET = "dapi0123456789abcdef"
+pytestmark = pytest.mark.spark
 
 
-# --- without a server
-
-
-@pytest.mark.parametrize(
-    "url", ["localhost:15002", "http://host:1", "sc://", f"sc://host:1;token={SECRET}", "sc://h/x"]
-)
-def test_an_address_that_is_none_is_refused(url):
-    with pytest.raises(ConfigError) as caught:
-        SparkEngine(url)
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
-
-
-def test_an_unknown_table_format_is_refused():
-    with pytest.raises(ConfigError):
-        SparkEngine("sc://host", table_format="hudi")
-
-
-def test_an_engine_is_made_without_the_driver_and_tells_no_secret():
-    engine = SparkEngine(f"sc://host:443/;use_ssl=true;token={SECRET};x-own-header={SECRET}2", catalog="main")
-    assert engine.place == "sc://host:443/main"
-    assert SECRET not in repr(engine)
-    assert engine.exists()
-    assert engine.revision() is None
-    assert SparkEngine("sc://host").place == "sc://host:15002"
-
-
-def test_nobody_there_is_told_soon_and_without_the_token():
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    engine = SparkEngine(f"sc://127.0.0.1:{port}/;token={SECRET}", patience=1)
-    began = time.monotonic()
-    with pytest.raises(WarehouseUnavailable) as caught, engine.session():
-        pass
-    assert time.monotonic() - began < 20
-    assert f"127.0.0.1:{port}" in caught.value.message
-    assert caught.value.hint
-    assert "\n" not in caught.value.message
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "status", "expected", "hint"),
-    [
-        ("[PARSE_SYNTAX_ERROR] Syntax error\n\nJVM stacktrace:\nat x", "", "", "PARSE_SYNTAX_ERROR", None),
-        ("(org.apache.iceberg.exceptions.NoSuchTableException) No table", "", "", "NoSuchTableException", None),
-        ("[INSUFFICIENT_PERMISSIONS] Insufficient privileges", "", "", "INSUFFICIENT_PERMISSIONS", "privilege"),
-        ("no", "", "PERMISSION_DENIED", "PERMISSION_DENIED", "privilege"),
-        ("too much", "", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "limit"),
-        ("[QUOTA_EXCEEDED.TABLES] Too many tables", "", "", "QUOTA_EXCEEDED.TABLES", "limit"),
-        ("something", "", "", "Fallback", None),
-    ],
-)
-def test_errors_of_statements(text, kind, status, expected, hint):
-    error = told(text, kind, "sc://host", status=status, fallback="Fallback")
-    assert isinstance(error, StatementFailed)
-    assert error.kind == expected
-    assert "JVM" not in error.message
-    assert (hint is None and error.hint is None) or (hint or "") in (error.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("text", "status", "expected"),
-    [
-        (f"Token {SECRET} has expired", "UNAUTHENTICATED", "credentials"),
-        ('of RPC that\n\tdetails = "Connection refused"\n', "UNAVAILABLE", "reached: Connection refused"),
-        ("[INVALID_HANDLE.SESSION_CHANGED] The handle is invalid", "", "lost"),
-        ("[NO_ACTIVE_SESSION] No active Spark session found.", "", "lost"),
-        ("java.io.IOException: No space left on device", "", "no space left"),
-    ],
-)
-def test_errors_of_the_connection(text, status, expected):
-    error = told(text, "", "sc://host", status=status, secrets=[SECRET])
-    assert isinstance(error, WarehouseUnavailable)
-    assert expected in error.message
-    assert error.hint
-    assert SECRET not in error.message
-
-
-@pytest.mark.parametrize(
-    ("kind", "message", "expected"),
-    [
-        ("DELTA_CONCURRENT_APPEND.WITHOUT_HINT", "", True),
-        ("DELTA_METADATA_CHANGED", "", True),
-        ("CommitFailedException", "", True),
-        ("ValidationException", "Found conflicting files that can contain records", True),
-        ("ValidationException", "Cannot delete", False),
-        ("CommitStateUnknownException", "Found conflicting files", False),
-        ("TABLE_OR_VIEW_NOT_FOUND", "", False),
-    ],
-)
-def test_only_what_was_not_committed_is_run_again(kind, message, expected):
-    assert is_conflict(StatementFailed(message, kind=kind)) is expected
-    assert not is_conflict(WarehouseUnavailable(message))
-
-
-def test_what_a_pointer_is():
-    assert pointed("SELECT * FROM `c`.`s`.`t`") == Relation("s", "t", "c")
-    assert pointed("SELECT * FROM `c`.`s``s`.`t``\n`") == Relation("s`s", "t`\n", "c")
-    for other in (
-        "SELECT * FROM `s`.`t`",
-        "SELECT * FROM `c`.`s`.`t` ",
-        "SELECT * FROM c.s.t",
-        "select * FROM `c`.`s`.`t`",
-    ):
-        assert pointed(other) is None
-
-
-def test_the_grammar_doubles_what_is_special():
-    assert SPARK.identifier("a`b\\") == "`a``b\\`"
-    assert SPARK.literal('it\'s \\ "x"') == "'it\\'s \\\\ \"x\"'"
-
-
-# --- with one
-
-spark_only = pytest.mark.spark
-
-
-@pytest.fixture(params=["delta", "iceberg"])
-def engine(request, spark) -> SparkEngine:
-    return SparkEngine(spark, table_format=request.param, catalog="ice" if request.param == "iceberg" else None)
-
-
-@spark_only
 def test_texts_come_back_as_they_went(engine):
     odd = [
         "it's",
@@ -172,7 +43,6 @@ def test_texts_come_back_as_they_went(engine):
             assert session.query(f"SELECT {SPARK.literal(text)}").rows == [(text,)]
 
 
-@spark_only
 def test_statements_that_are_late_for_a_commit_are_run_again(engine):
     with engine.session() as session:
         session.create_schemas([SCHEMA])
@@ -199,7 +69,6 @@ def test_statements_that_are_late_for_a_commit_are_run_again(engine):
         assert rows(session, at("table")) == [(-1, 0), *((who, 2) for who in range(4))]
 
 
-@spark_only
 def test_relations_are_found_while_others_come_and_go(engine):
     with engine.session() as session:
         session.create_schemas([SCHEMA])
@@ -233,7 +102,6 @@ def test_relations_are_found_while_others_come_and_go(engine):
     assert not failed
 
 
-@spark_only
 def test_sessions_share_nothing_but_tables(engine):
     with engine.session() as session:
         session.execute("SET spark.sql.session.timeZone = Asia/Tokyo")
@@ -251,7 +119,6 @@ def test_sessions_share_nothing_but_tables(engine):
         assert session.targets([SCHEMA]) == {}
 
 
-@spark_only
 def test_settings_of_ones_own(spark):
     with SparkEngine(spark, settings={"spark.sql.shuffle.partitions": "3"}).session() as session:
         assert session.query("SET spark.sql.shuffle.partitions").rows == [("spark.sql.shuffle.partitions", "3")]
@@ -259,7 +126,6 @@ def test_settings_of_ones_own(spark):
         pass
 
 
-@spark_only
 def test_statements_carry_tags_by_which_they_can_be_stopped(engine):
     with engine.session() as session:
         session.tag({"environment": "feature, one", "plan": "0123"})
@@ -279,7 +145,6 @@ def test_statements_carry_tags_by_which_they_can_be_stopped(engine):
         assert failed[0].kind == "OPERATION_CANCELED"
 
 
-@spark_only
 def test_a_session_that_reads_sends_nothing_but_queries(engine):
     with engine.session() as session:
         session.create_schemas([SCHEMA])
@@ -311,7 +176,6 @@ def test_a_session_that_reads_sends_nothing_but_queries(engine):
         assert session.count(at("t")) == 2
 
 
-@spark_only
 def test_rows_in_many_parts_make_one_table_in_the_end(engine):
     spare = at("anabranch__load_made")
 
@@ -339,7 +203,6 @@ def test_rows_in_many_parts_make_one_table_in_the_end(engine):
         assert [f.relation for f in session.find([SCHEMA])] == [at("made")]
 
 
-@spark_only
 def test_wide_rows_go_in_messages_that_fit(engine):
     wide = pa.table({"x": ["x" * 1_000_000] * 80})
     with engine.session() as session:
@@ -348,7 +211,6 @@ def test_wide_rows_go_in_messages_that_fit(engine):
         assert session.query(f"SELECT sum(length(x)) FROM {session.named(at('made'))}").rows == [(80_000_000,)]
 
 
-@spark_only
 def test_types_of_arrow_that_spark_has_not(engine):
     part = pa.table(
         {
@@ -383,72 +245,6 @@ def test_types_of_arrow_that_spark_has_not(engine):
         )
 
 
-@spark_only
-def test_views_that_only_look_like_pointers(spark):
-    """Hive's catalog tells of views in lines; a comment can hold such lines too."""
-    engine = SparkEngine(spark)
-    with engine.session() as session:
-        session.create_schemas([SCHEMA, "data"])
-        session.create_table(at("t", "data"), SMALL)
-        text = "SELECT * FROM `spark_catalog`.`data`.`t`"
-        lines = f"\nView Text: {text}\nView Original Text: {text}\nView Schema Mode: COMPENSATION\n"
-        name = session.named
-        session.execute(
-            f"CREATE VIEW {name(at('comment'))} COMMENT {SPARK.literal(lines)} AS SELECT id FROM {name(at('t', 'data'))}"
-        )
-        session.execute(f"CREATE VIEW {name(at('columns'))} (`a: int (nullable = true)`, `, b`) AS {text}")
-        session.execute(f"CREATE VIEW {name(at('swapped'))} (name, id) AS {text}")
-        session.execute(f"CREATE VIEW {name(at('by_hand'))} AS {text}")
-        session.execute(f"CREATE VIEW {name(at('two_lines'))} AS SELECT *\nFROM `spark_catalog`.`data`.`t`")
-        session.point({at("p"): at("t", "data")})
-        session.execute(f"ALTER VIEW {name(at('p'))} SET TBLPROPERTIES ('comment' = {SPARK.literal(lines)})")
-        found = session.targets([SCHEMA])
-        assert found == {
-            at("p"): at("t", "data"),
-            at("by_hand"): at("t", "data"),
-            **dict.fromkeys(map(at, ("comment", "columns", "swapped", "two_lines"))),
-        }
-        assert {f.relation: f.definition for f in session.find([SCHEMA])}[at("two_lines")].count("\n") == 1
-
-
-@spark_only
-def test_pointers_that_show_pointers(engine):
-    with engine.session() as session:
-        session.create_schemas([SCHEMA])
-        session.create_table(at("t"), SMALL)
-        session.point({at("a"): at("t"), at("b"): at("a"), at("c"): at("b")})
-        assert rows(session, at("c")) == [(1, "one"), (2, "two")]
-        assert session.targets([SCHEMA]) == {at("a"): at("t"), at("b"): at("a"), at("c"): at("b")}
-
-
-@spark_only
-def test_a_view_changed_by_hand_is_no_pointer(engine):
-    with engine.session() as session:
-        session.create_schemas([SCHEMA])
-        for table in ("t", "u"):
-            session.create_table(at(table), SMALL)
-        session.point({at("p"): at("t"), at("q"): at("t")})
-        session.execute(
-            f"CREATE OR REPLACE VIEW {session.named(at('p'))} (a, b) AS SELECT * FROM {session.named(at('u'))}"
-        )
-        assert session.targets([SCHEMA]) == {at("p"): None, at("q"): at("t")}
-
-
-@spark_only
-def test_a_pointer_into_another_catalog(spark):
-    with (
-        SparkEngine(spark).session() as session,
-        SparkEngine(spark, table_format="iceberg", catalog="ice").session() as ice,
-    ):
-        session.create_schemas([SCHEMA])
-        ice.create_schemas([SCHEMA])
-        ice.create_table(at("t"), SMALL)
-        session.point({at("p"): Relation(SCHEMA, "t", "ice")})
-        assert session.targets([SCHEMA]) == {at("p"): Relation(SCHEMA, "t", "ice")}
-        assert rows(session, at("p")) == [(1, "one"), (2, "two")]
-
-
-@spark_only
 def test_a_table_of_any_columns_names_is_made_and_only_then_mapped(spark):
     with SparkEngine(spark).session() as session:
         session.create_schemas([SCHEMA])
@@ -461,14 +257,12 @@ def test_a_table_of_any_columns_names_is_made_and_only_then_mapped(spark):
         assert session.columns(at("clone")) == session.columns(at("odd"))
 
 
-@spark_only
 def test_what_is_claimed(spark):
     for engine in (SparkEngine(spark), SparkEngine(spark, table_format="iceberg", catalog="ice")):
         assert engine.capabilities[Capability.CLONE_TABLE] is Support.PARTLY, "it breaks with its source"
         assert engine.clone_rules == CloneRules(outlive_source=False)
 
 
-@spark_only
 def test_a_driver_started_without_a_file_is_not_ended(spark, tmp_path):
     """``python -c``: pyspark would run its own doctests then."""
     import subprocess
@@ -486,7 +280,3 @@ def test_a_driver_started_without_a_file_is_not_ended(spark, tmp_path):
         timeout=120,
     )
     assert found.stdout == "[(7,)]\n", found.stderr
-
-
-def test_jars_are_named_once():
-    assert len({jar.rpartition(":")[0] for jar in support.JARS}) == len(support.JARS)

@@ -6,7 +6,7 @@ import time
 from functools import partial
 
 import pytest
-from tests.engines.warehouses import finish, held, made, refused, start, use
+from tests.engines.duckdb.warehouses import finish, held, made, refused, start, use
 
 from anabranch.engines.duckdb import DuckDBEngine
 from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseError
