@@ -37,7 +37,7 @@ class TestDatabricksOverDelta(ArrowSuite, FileSuite, HashSuite):
         k: v for k, v in SparkSuite.arrow_types.items() if not k.startswith(("ARRAY", "STRUCT", "MAP"))
     }
     same_values = SparkSuite.same_values
-    different_values = SparkSuite.different_values
+    different_values = SparkSuite.different_values[:4]  # Spark's suite goes through all: the query is the same
     odd_relation = SparkSuite.odd_relation
     content = SparkSuite.content
 
