@@ -35,7 +35,7 @@ def test_a_command_that_dies_at_any_instant(name, part, record_property):
     for key in ("scenario", "events", "cases", "run", "torn"):
         record_property(key, told[key])
     assert told["run"] >= 5, told["told"]
-    assert told["writes"] >= 5, told["told"]
+    assert told["writes"] >= 3, told["told"]
     assert not told["failures"], (
         "\n\n".join(told["failures"][:3]) + f"\n\n{len(told['failures'])} cases\n{told['told']}"
     )

@@ -22,7 +22,7 @@ FRACTIONS = (0.5, 0.1, 0.9)
 """How far into a statement; only half-way into one that takes less than ``SHORT`` seconds."""
 SHORT = 0.002
 WRITING_CALLS = frozenset({"put", "swap", "delete"})
-READING = ("select", "describe", "with", "from")
+READING = frozenset({"select", "describe", "with", "from", "set", "begin", "rollback"})
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,20 @@ class WatchedStore:
 
 
 class WatchedCursor:
-    """A cursor, each statement of which is an event."""
+    """A cursor, each statement of which is an event. One within a transaction leaves nothing behind where it stops: its
+    COMMIT is what writes."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, watch: Watch) -> None:
         self._cursor = cursor
         self._watch = watch
+        self._is_within = False
 
     def execute(self, statement: str) -> Any:
         words = statement.split(None, 2)[:2]
-        with self._watch.event("engine", " ".join(words)[:30], writes=words[0].lower() not in READING):
+        verb = words[0].lower()
+        writes = verb == "commit" or (not self._is_within and verb not in READING)
+        self._is_within = verb == "begin" or (self._is_within and verb not in ("commit", "rollback"))
+        with self._watch.event("engine", " ".join(words)[:30], writes=writes):
             return self._cursor.execute(statement)
 
     def __getattr__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ that each case costs a fork: the scenario's project is prepared once, then copie
    shown after, and never more than the state's ref says. Then the same command is given again, and must lead to where the
    run that nobody stopped has led. Then all is collected that no environment reaches: exactly the rest is left.
 
-After an event that only reads the world is as before it, and right after one as right before the next. So the cases that
+After an event that only reads, or writes within a transaction, the world is as before it, and right after one as right before the next. So the cases that
 differ are: before each event that follows one that writes, after the last, and within. They all are run; of the others,
 a few.
 
