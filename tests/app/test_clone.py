@@ -14,7 +14,7 @@ from anabranch.domain.names import AssetName
 from anabranch.domain.plan import Verb
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import Refused, StatementFailed
-from anabranch.ports.provider import Clones
+from anabranch.ports.clones import Clones
 from anabranch.providers.memory_world import Moment
 
 U, A, B = AssetName("raw.u"), AssetName("s.a"), AssetName("s.b")

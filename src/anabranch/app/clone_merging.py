@@ -19,7 +19,8 @@ from anabranch.domain.restated import PROPERTY
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.domain.tree import Change
 from anabranch.errors import MergeConflict, Refused, StalePlan
-from anabranch.ports.provider import Built, Clones, Merging, Provider, Refreshes, Staged
+from anabranch.ports.clones import Clones, Merging
+from anabranch.ports.provider import Built, Provider, Refreshes, Staged
 
 _MERGED = "merged"
 Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]

@@ -32,8 +32,9 @@ from anabranch.domain.names import AssetName, EnvironmentName, nearest
 from anabranch.domain.restated import Restated
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import NotFound, Refused, WarehouseBusy
+from anabranch.ports.clones import Clones
 from anabranch.ports.loader import Project
-from anabranch.ports.provider import Clones, Provider
+from anabranch.ports.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from anabranch.app.releasing import Releasing
 from anabranch.app.restating import Restatement, is_barred, restated_spans
 from anabranch.app.state import State
 from anabranch.app.waiting import Gate, due
-from anabranch.domain import intervals, planner, schedule
+from anabranch.domain import intervals, planner, schedule, sizes
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
 from anabranch.domain.clones import COPIED, ORIGIN, PAST, WRITTEN, uncloned
 from anabranch.domain.commit import Action, Environment
@@ -28,7 +28,8 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Return, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import Refused, WarehouseBusy
-from anabranch.ports.provider import Clones, Fault, Provider, Weight
+from anabranch.ports.clones import Clones, Weight
+from anabranch.ports.provider import Fault, Provider
 from anabranch.ports.signals import Signals
 
 
@@ -400,18 +401,9 @@ def told_weight(weight: Weight) -> str:
     """``zero-copy``; ``1.2 GB, 10,000,000 rows (duckdb has no clones)``."""
     if not weight.why:
         return "zero-copy"
-    size = f"{_bytes(weight.size)}, " if weight.size is not None else ""
+    size = f"{sizes.told(weight.size)}, " if weight.size is not None else ""
     rows = f"{weight.rows:,} row{'' if weight.rows == 1 else 's'} " if weight.rows is not None else ""
     return f"{size}{rows}({weight.why})"
-
-
-def _bytes(number: int) -> str:
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def _ahead(built: Iterable[Snapshot], now: datetime) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from anabranch.domain import sizes
 from anabranch.domain.ids import short
 from anabranch.domain.plan import Verb
 
@@ -55,14 +56,7 @@ def seconds(value: float) -> str:
 
 def size(number: int | None) -> str:
     """Bytes for people: ``4.2 MB``."""
-    if number is None:
-        return "–"
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    return "–" if number is None else sizes.told(number)
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:

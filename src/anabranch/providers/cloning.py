@@ -18,9 +18,10 @@ from anabranch.domain.places import base_location
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import AnabranchError, Refused, StatementFailed
 from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.clones import Weight
 from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Engine, Relation, Session, name
-from anabranch.ports.provider import Built, Weight
+from anabranch.ports.provider import Built
 from anabranch.providers.standing import relation
 
 _SOME = (Support.FULL, Support.PARTLY)
@@ -108,7 +109,7 @@ def token(session: Session, table: Relation) -> str:
 
 
 def weigh(session: Session, engine: Engine, snapshot: Snapshot, *, past: bool, is_copy: bool) -> Weight:
-    """See :class:`anabranch.ports.provider.Clones`."""
+    """See :class:`anabranch.ports.clones.Clones`."""
     if past and not (can_clone(engine) and engine.capabilities.get(Capability.TIME_TRAVEL) in _SOME):
         raise Refused(
             f"{engine.name} can't clone {snapshot.asset} as it was earlier",

@@ -20,6 +20,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import clone_location
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import ModelError, Refused, StatementFailed, WarehouseBusy
+from anabranch.ports.clones import Merging, Weight
 from anabranch.ports.cloning import Held
 from anabranch.ports.provider import (
     NO_WORK,
@@ -29,7 +30,6 @@ from anabranch.ports.provider import (
     Drift,
     Expectation,
     Fault,
-    Merging,
     Move,
     Over,
     Shown,
@@ -37,7 +37,6 @@ from anabranch.ports.provider import (
     Standing,
     Swap,
     Takeover,
-    Weight,
     Work,
 )
 from anabranch.ports.rows import By, ColumnDiff, RowDiff, RowOptions

@@ -20,9 +20,10 @@ from anabranch.domain.content import Content, Generation, Write
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, Refused
 from anabranch.ports.capabilities import Capability, Support
+from anabranch.ports.clones import Merging
 from anabranch.ports.cloning import Cloning
 from anabranch.ports.engine import Engine, Relation, Session, name
-from anabranch.ports.provider import Built, Merging, Staged, Swap
+from anabranch.ports.provider import Built, Staged, Swap
 from anabranch.providers import cloning
 from anabranch.providers.generations import Record, column_names, fresh, rest
 from anabranch.providers.standing import relation
@@ -55,7 +56,7 @@ class Merge:
         self._source = relation(clone.asset)
 
     def weigh(self) -> Merging:
-        """See :meth:`anabranch.ports.provider.Clones.weigh_merge`."""
+        """See :meth:`anabranch.ports.clones.Clones.weigh_merge`."""
         try:
             way = self._way()
         except Refused as refused:
@@ -75,7 +76,7 @@ class Merge:
         return Merging(tuple(way.merge.keys), changed, added, removed, number, samples, size=0)
 
     def stage(self, source: Snapshot, content: Content, now: float) -> Staged:
-        """See :meth:`anabranch.ports.provider.Clones.stage_merge`."""
+        """See :meth:`anabranch.ports.clones.Clones.stage_merge`."""
         weighed = self.weigh()
         if weighed.why or weighed.conflicts:
             raise Refused(
@@ -266,7 +267,7 @@ def _current(recorded: Content | None, wanted: Content) -> int:
 
 
 def check_return(session: Session, source: Snapshot, content: Content, to: int) -> None:
-    """See :meth:`anabranch.ports.provider.Clones.check_return`."""
+    """See :meth:`anabranch.ports.clones.Clones.check_return`."""
     table = relation(source.location)
     for number, forth in content.way(to):
         made = content.generations[number]

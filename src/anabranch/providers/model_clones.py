@@ -9,9 +9,10 @@ from anabranch.domain.content import Content
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.places import clone_location
 from anabranch.domain.snapshot import Kind, Snapshot
+from anabranch.ports.clones import Merging, Weight
 from anabranch.ports.cloning import Held
 from anabranch.ports.engine import Engine, Relation, Session
-from anabranch.ports.provider import Built, Merging, Staged, Weight
+from anabranch.ports.provider import Built, Staged
 from anabranch.providers import cloning, merging
 from anabranch.providers.standing import relation
 from anabranch.providers.turns import Turns
@@ -21,7 +22,7 @@ GLANCE = 2.0
 
 
 class ModelClones:
-    """See :class:`anabranch.ports.provider.Clones`, and ``sizes`` of :class:`anabranch.ports.provider.Tables`."""
+    """See :class:`anabranch.ports.clones.Clones`, and ``sizes`` of :class:`anabranch.ports.provider.Tables`."""
 
     engine: Engine
     _turns: Turns

@@ -13,7 +13,8 @@ from anabranch.domain.journal import Outcome
 from anabranch.domain.names import EnvironmentName
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError
-from anabranch.ports.provider import Built, Clones, Expectation, Fault, Work
+from anabranch.ports.clones import Clones
+from anabranch.ports.provider import Built, Expectation, Fault, Work
 from anabranch.testing.provider_helpers import FEATURE, SOURCE, A, Rig, build, error_of, show, state
 
 OTHER = EnvironmentName("other")
