@@ -19,7 +19,6 @@ import os
 import re
 import select
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -63,30 +62,14 @@ _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*\Z", re.IGNORECASE)
 def server(*options: str) -> Iterator[str]:
     """The address of a running server, without user and password. ``options``: ``version=25.8`` has it say that it is of
     that version."""
+    from tests.support.keepers import kept  # not in the server, which knows nothing but itself
+
     folder = Path(tempfile.mkdtemp(prefix="anabranch-clickhouse-"))
-    process = subprocess.Popen(
-        [sys.executable, "-I", __file__, str(folder / "data"), *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdin
-    assert process.stdout
     try:
-        ready = select.poll()  # of any number of files, which a process with ClickHouse has
-        ready.register(process.stdout, select.POLLIN)
-        answer = json.loads(process.stdout.readline() or "{}") if ready.poll(START_LIMIT * 1000) else {}
-        assert answer.get("port"), f"no server: {answer or 'it says nothing'}"
-        yield f"http://127.0.0.1:{answer['port']}"
+        with kept([sys.executable, "-I", __file__, folder / "data", *options], START_LIMIT) as answer:
+            assert answer.get("port"), f"no server: {answer or 'it says nothing'}"
+            yield f"http://127.0.0.1:{answer['port']}"
     finally:
-        process.stdin.close()
-        process.stdout.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
 
 

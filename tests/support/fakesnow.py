@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -29,7 +28,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
-from typing import IO
 
 TIME_LIMIT = 900
 """Seconds that a server lives at most."""
@@ -42,13 +40,6 @@ SETTINGS = {"user": "anybody", "password": "any", "account": "emulated", "host":
 
 class Missing(Exception):
     """Why there is no emulator, and how to get it."""
-
-
-def readable(file: IO[str], seconds: float) -> bool:
-    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
-    waiting = select.poll()
-    waiting.register(file, select.POLLIN | select.POLLHUP)
-    return bool(waiting.poll(seconds * 1000))
 
 
 def environment() -> Path:
@@ -90,34 +81,19 @@ def server() -> Iterator[dict[str, object]]:
     Raises:
         Missing: there is no emulator.
     """
+    from tests.support.keepers import kept  # not in the server, which knows nothing but itself
+
     python = environment()
     folder = Path(tempfile.mkdtemp(prefix="anabranch-fakesnow-"))
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [python, "-I", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            cwd=folder,
-            env={"PATH": os.defpath, "TMPDIR": str(folder), "HOME": str(folder)},
-        )
-    assert process.stdin
-    assert process.stdout
+    surroundings = {"PATH": os.defpath, "TMPDIR": str(folder), "HOME": str(folder)}
     try:
-        ready = readable(process.stdout, START_LIMIT)
-        answer = json.loads(process.stdout.readline() or "{}") if ready else {}
-        assert answer.get("port"), f"no server: {(folder / 'log').read_text()[-2000:]}"
-        yield {**SETTINGS, "port": answer["port"]}
+        with (
+            (folder / "log").open("w") as log,
+            kept([python, "-I", __file__], START_LIMIT, stderr=log, cwd=folder, env=surroundings) as answer,
+        ):
+            assert answer.get("port"), f"no server: {(folder / 'log').read_text()[-2000:]}"
+            yield {**SETTINGS, "port": answer["port"]}
     finally:
-        process.stdin.close()
-        process.stdout.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(START_LIMIT)
         shutil.rmtree(folder, ignore_errors=True)
 
 

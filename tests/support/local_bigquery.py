@@ -28,7 +28,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 TIME_LIMIT = 1800
 """Seconds that a server lives at most."""
@@ -49,13 +48,6 @@ for name in ("ducklake", "icu", "spatial"):
 
 class Missing(Exception):
     """Says what the server needs and where to get it."""
-
-
-def readable(file: IO[str], seconds: float) -> bool:
-    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
-    waiting = select.poll()
-    waiting.register(file, select.POLLIN | select.POLLHUP)
-    return bool(waiting.poll(seconds * 1000))
 
 
 @cache
@@ -114,26 +106,15 @@ def server() -> Iterator[str]:
     Raises:
         Missing: there is no Python for it, or it can't be installed.
     """
+    from tests.support.keepers import kept  # not in the keeper, which knows nothing but itself
+
     installed = environment()
     folder = Path(tempfile.mkdtemp(prefix="anabranch-bigquery-"))
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", __file__, str(folder), str(installed)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert keeper.stdin
-    assert keeper.stdout
     try:
-        ready = readable(keeper.stdout, START_LIMIT)
-        answer = json.loads(keeper.stdout.readline() or "{}") if ready else {}
-        assert "address" in answer, f"no server: {answer or 'it says nothing'}"
-        yield answer["address"]
+        with kept([sys.executable, "-I", __file__, folder, installed], START_LIMIT) as answer:
+            assert "address" in answer, f"no server: {answer or 'it says nothing'}"
+            yield answer["address"]
     finally:
-        keeper.stdin.close()
-        keeper.stdout.close()
-        keeper.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -155,7 +136,7 @@ def keep(folder: Path, installed: Path) -> None:
             assert time.monotonic() < deadline, "it took too long to start"
             time.sleep(0.1)
         print(json.dumps({"address": address}), flush=True)
-        readable(sys.stdin, TIME_LIMIT)
+        select.select([sys.stdin], [], [], TIME_LIMIT)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # at once: nothing is to be kept

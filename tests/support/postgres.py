@@ -23,7 +23,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 TIME_LIMIT = 1800
 """Seconds that a server lives at most."""
@@ -43,13 +42,6 @@ SETTINGS = {
 }
 
 
-def readable(file: IO[str], seconds: float) -> bool:
-    """Waits for something to read, or the end. Unlike ``select.select``, also of a process with over 1,024 files."""
-    waiting = select.poll()
-    waiting.register(file, select.POLLIN | select.POLLHUP)
-    return bool(waiting.poll(seconds * 1000))
-
-
 def installed() -> Path | None:
     """Where the package keeps its Postgres; found without importing it, for that makes a lock file in a shared folder."""
     if told := os.environ.get(INSTALLATION):
@@ -66,25 +58,14 @@ def installed() -> Path | None:
 def server() -> Iterator[str]:
     """The address of a running server, with its database ``postgres``; all connect as the superuser ``postgres`` without
     a password, but the role ``secretive``, whose password is asked for."""
+    from tests.support.keepers import kept  # not in the keeper, which knows nothing but itself
+
     folder = Path(tempfile.mkdtemp(prefix="anabranch-postgres-", dir="/tmp"))  # short: a socket's path is limited
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", __file__, str(folder), str(installed())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert keeper.stdin
-    assert keeper.stdout
     try:
-        ready = readable(keeper.stdout, START_LIMIT)
-        answer = json.loads(keeper.stdout.readline() or "{}") if ready else {}
-        assert answer.get("ready"), f"no server: {answer or 'it says nothing'}"
-        yield f"postgresql://postgres@/postgres?host={folder}"
+        with kept([sys.executable, "-I", __file__, folder, installed()], START_LIMIT) as answer:
+            assert answer.get("ready"), f"no server: {answer or 'it says nothing'}"
+            yield f"postgresql://postgres@/postgres?host={folder}"
     finally:
-        keeper.stdin.close()
-        keeper.stdout.close()
-        keeper.wait(START_LIMIT)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -110,7 +91,7 @@ def keep(folder: Path, install: Path) -> None:
             assert time.monotonic() < deadline, "it took too long to start"
             time.sleep(0.02)
         print(json.dumps({"ready": True}), flush=True)
-        readable(sys.stdin, TIME_LIMIT)
+        select.select([sys.stdin], [], [], TIME_LIMIT)
     finally:
         postgres.send_signal(signal.SIGQUIT)  # at once: nothing is to be kept
         try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
-from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open
+from tests.engines.clickhouse.houses import NEEDED, embedded, emptied
 
 from anabranch.testing.engine_helpers import OpenEngine
 from anabranch.testing.engine_suite import EngineSuite
@@ -103,12 +103,6 @@ class ClickHouseSuite(EngineSuite):
         ("""CAST('{"a": 1}' AS JSON)""", """CAST('{"a": "1"}' AS JSON)"""),
         ("CAST(1.5 AS Decimal(4, 1))", "CAST(1.5 AS Decimal(5, 1))"),
     )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
-        yield path
 
 
 class TestEmbedded(ClickHouseSuite):

@@ -1,7 +1,7 @@
 """What is ClickHouse's own: clones that share files, versions, views in others' sessions, names."""
 
 import pytest
-from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open, stored
+from tests.engines.clickhouse.houses import NEEDED, embedded, stored
 
 from anabranch.errors import StatementFailed
 from anabranch.ports.cloning import Cloning
@@ -9,27 +9,6 @@ from anabranch.ports.engine import Relation
 from anabranch.testing.engine_helpers import SMALL, at, rows
 
 pytestmark = NEEDED
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
-        yield path
-
-
-@pytest.fixture
-def engine(folder):
-    engine = embedded(folder)
-    emptied(engine)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def session(engine):
-    with engine.session() as session:
-        session.create_schemas(["suite", "other"])
-        yield session
 
 
 # --- clones

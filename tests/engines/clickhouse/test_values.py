@@ -8,7 +8,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from tests.engines.clickhouse.houses import NEEDED, embedded, emptied, kept_open
+from tests.engines.clickhouse.houses import NEEDED, embedded
 from tests.engines.clickhouse.test_suite import SLOW
 
 from anabranch.engines.clickhouse.arrow import nullable
@@ -18,27 +18,6 @@ from anabranch.errors import StatementFailed, WarehouseBusy, WarehouseUnavailabl
 from anabranch.testing.engine_helpers import at, rows
 
 pytestmark = NEEDED
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    with kept_open(tmp_path_factory.mktemp("clickhouse") / "warehouse") as path:
-        yield path
-
-
-@pytest.fixture
-def engine(folder):
-    engine = embedded(folder)
-    emptied(engine)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def session(engine):
-    with engine.session() as session:
-        session.create_schemas(["suite", "other"])
-        yield session
 
 
 # --- types and values
