@@ -21,6 +21,8 @@ from anabranch.ports.store import Store
 FRACTIONS = (0.5, 0.1, 0.9)
 """How far into a statement; only half-way into one that takes less than ``SHORT`` seconds."""
 SHORT = 0.002
+LONG = frozenset({"COMMIT", "close"})
+"""What DuckDB does in several steps: a transaction's end, and a checkpoint."""
 WRITING_CALLS = frozenset({"put", "swap", "delete"})
 READING = frozenset({"select", "describe", "with", "from", "set", "begin", "rollback"})
 
@@ -178,7 +180,8 @@ def points(events: list[Event]) -> list[Point]:
 
 def choose(events: list[Event], more: int) -> list[Point]:
     """All points at which the world differs from that at the point before: before every event that follows one that
-    writes, after the last, and within those that write. Of the others, ``more``, evenly."""
+    writes, after the last, and within those that take several writes to the file. Of the others, ``more``, evenly: a
+    statement that commits by itself has happened or not, and both are looked at anyway."""
     everything = points(events)
     last = len(events) - 1
     after_write = {n for n in range(len(events)) if n == 0 or events[n - 1].writes}
@@ -186,7 +189,9 @@ def choose(events: list[Event], more: int) -> list[Point]:
     def differs(point: Point) -> bool:
         if point.when == "before":
             return point.number in after_write
-        return point.when == "in" or point.number == last
+        if point.when == "in":
+            return events[point.number].what.partition(" ")[0] in LONG
+        return point.number == last
 
     others = [p for p in everything if not differs(p)]
     step = max(1, -(-len(others) // more)) if more else 1

@@ -11,9 +11,10 @@ that each case costs a fork: the scenario's project is prepared once, then copie
    shown after, and never more than the state's ref says. Then the same command is given again, and must lead to where the
    run that nobody stopped has led. Then all is collected that no environment reaches: exactly the rest is left.
 
-After an event that only reads, or writes within a transaction, the world is as before it, and right after one as right before the next. So the cases that
-differ are: before each event that follows one that writes, after the last, and within. They all are run; of the others,
-a few.
+After an event that only reads, or writes within a transaction, the world is as before it, and right after one as right
+before the next. A statement that commits by itself has happened or not. So the cases that differ are: before each event
+that follows one that writes, after the last, and within the ends of transactions and checkpoints. They all are run; of
+the others, a few.
 
 The commands are in ``scenarios``, events and deaths in ``watching``, what is asked of the rest in ``checking``, which reads
 it with ``left``.
