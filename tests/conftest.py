@@ -20,6 +20,8 @@ def plain_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # one server of Spark's serves the machine, a test at a time: one worker goes through them, while others do the rest
+    items.sort(key=lambda item: item.get_closest_marker("spark") is None)
     reason = "says how things are in a warehouse with transactions; `make test` runs it"
     for item in items:
         if IS_PLAIN and item.get_closest_marker("in_place") is not None:

@@ -111,11 +111,13 @@ class SparkSuite(EngineSuite):
         """Of a view: a table takes much longer to make. That both have one hash is another test's. A view's text has
         to fit into the metastore, which is Derby here."""
         if len(query) < 20_000:
-            session.execute(f"CREATE OR REPLACE VIEW {name(session, at('hashed'))} AS {query}")
+            place = at("hashed")
+            session.execute(f"CREATE OR REPLACE VIEW {name(session, place)} AS {query}")
         else:
-            session.drop([at("hashed")])
-            session.create_table(at("hashed"), query)
-        return session.content_hash(at("hashed"), columns)
+            place = at("hashed_rows")
+            session.drop([place])
+            session.create_table(place, query)
+        return session.content_hash(place, columns)
 
 
 class TestSparkOverDelta(SparkSuite):
