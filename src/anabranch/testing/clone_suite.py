@@ -13,7 +13,18 @@ from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Capability, Support
 from anabranch.ports.cloning import Cloning, Past
 from anabranch.ports.engine import Engine, Relation, Session
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, Matter, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import (
+    SCHEMA,
+    SMALL,
+    EnginePart,
+    Matter,
+    OpenEngine,
+    at,
+    begun,
+    failure,
+    rows,
+    text,
+)
 
 
 class CloneSuite(EnginePart):
@@ -67,9 +78,7 @@ class CloneSuite(EnginePart):
 
     def test_a_clone_takes_nobodys_place_unless_it_is_told_to(self, open_engine: OpenEngine) -> None:
         self.look(Capability.CLONE_TABLE)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("source"), SMALL)
             session.create_table(at("there"), "SELECT 7 AS id")
             if not self.refused(
@@ -86,13 +95,10 @@ class CloneSuite(EnginePart):
                     return
                 session.clone(at("source"), at("there"), Cloning(replace=True))
                 assert rows(session, at("there")) == [(1, "one"), (2, "two")]
-        engine.close()
 
     def test_a_clone_of_what_was(self, open_engine: OpenEngine) -> None:
         self.look(Capability.TIME_TRAVEL)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("source"), SMALL)
             time.sleep(self.pause)
             then = datetime.now(UTC)
@@ -105,14 +111,11 @@ class CloneSuite(EnginePart):
                 early = Cloning(at=Past(time=datetime(2001, 1, 1, tzinfo=UTC)))
                 failure(lambda: session.clone(at("source"), at("early"), early))
                 assert session.columns(at("early")) is None
-        engine.close()
 
     def test_what_a_clone_cannot_be_is_refused(self, open_engine: OpenEngine) -> None:
         """What one engine has and another hasn't is never passed over: it is done, or refused."""
         self.look(Capability.CLONE_TABLE)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("source"), SMALL)
             wishes = {
                 "past": Cloning(at=Past(statement="01b2c3d4-0000-0000-0000-000000000000")),
@@ -128,13 +131,10 @@ class CloneSuite(EnginePart):
                     assert session.columns(at(name)) is None
                 else:
                     assert rows(session, at(name)) == [(1, "one"), (2, "two")]
-        engine.close()
 
     def test_a_schema_is_cloned_whole(self, open_engine: OpenEngine) -> None:
         self.look(Capability.CLONE_SCHEMA)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("t"), SMALL)
             session.point({at("v"): at("t")})
             make = partial(session.clone_schema, SCHEMA, "suite_clone")
@@ -145,15 +145,12 @@ class CloneSuite(EnginePart):
                 self.add(session, at("t", "suite_clone"), 3, "three")
                 assert len(rows(session, at("t"))) == 2
             self.refused(engine, Capability.CLONE_DATABASE, lambda: session.clone_database("one", "other"))
-        engine.close()
 
     # --- swaps and merges
 
     def test_two_tables_are_swapped(self, open_engine: OpenEngine) -> None:
         self.look(Capability.SWAP_TABLES)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("one"), SMALL)
             session.create_table(at("other"), "SELECT 7 AS number")
             make = partial(session.swap, at("one"), at("other"))
@@ -164,13 +161,10 @@ class CloneSuite(EnginePart):
                 failure(lambda: session.swap(at("one"), at("nothing")))
                 assert rows(session, at("one")) == [(7,)]
             self.refused(engine, Capability.SWAP_SCHEMAS, lambda: session.swap_schemas(SCHEMA, "other"))
-        engine.close()
 
     def test_rows_are_merged_by_key(self, open_engine: OpenEngine) -> None:
         self.look(Capability.MERGE)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             nothing = engine.grammar.cast("NULL", "INTEGER")
             session.create_table(at("table"), f"{SMALL} UNION ALL SELECT {nothing}, 'none'")
             session.create_table(
@@ -183,14 +177,11 @@ class CloneSuite(EnginePart):
                     assert rows(session, at("table")) == sorted(
                         [(1, "one"), (2, "TWO"), (3, "three"), (None, "NONE")], key=repr
                     )
-        engine.close()
 
     def test_rows_are_merged_and_removed_by_key(self, open_engine: OpenEngine) -> None:
         """Also a key that isn't there, and one of NULL."""
         self.look(Capability.MERGE)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             nothing = engine.grammar.cast("NULL", "INTEGER")
             session.create_table(at("table"), f"{SMALL} UNION ALL SELECT {nothing}, 'none'")
             session.create_table(
@@ -203,15 +194,12 @@ class CloneSuite(EnginePart):
                 for _ in range(2):
                     make()
                     assert rows(session, at("table")) == [(1, "ONE"), (3, "three")]
-        engine.close()
 
     # --- what the engine's metadata says
 
     def test_the_version_of_a_table_tells_whether_it_changed(self, open_engine: OpenEngine) -> None:
         self.look(Matter.VERSIONS)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("table"), SMALL)
             first = session.version(at("table"))
             if first is not None:
@@ -230,13 +218,10 @@ class CloneSuite(EnginePart):
                 assert session.version(at("renamed")) == third, "another name changes nothing"
                 assert session.version(at("table")) is None
             assert session.version(at("nothing")) is None
-        engine.close()
 
     def test_bytes_of_tables(self, open_engine: OpenEngine) -> None:
         self.look(Matter.SIZES)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("source"), self.clone_rows or SMALL)
             held = session.held([at("source"), at("nothing")])
             assert set(held) <= {at("source")}
@@ -246,27 +231,21 @@ class CloneSuite(EnginePart):
                 clone = session.held([at("clone")])[at("clone")]
                 if clone.own is not None:
                     assert clone.own <= held[at("source")].total / 10, "a clone holds next to nothing alone"
-        engine.close()
 
     # --- views and queries
 
     def test_a_query_is_described_and_not_run(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("small"), SMALL)
             query = f"SELECT * FROM {text(session, at('small'))}"
             assert session.describe_query(query) == session.columns(at("small"))
             assert [n for n, _ in session.describe_query(self.slow_query)]
             failure(lambda: session.describe_query("SELECT * FROM nothing_of_that_name"))
             assert [f.relation for f in session.find([SCHEMA])] == [at("small")]
-        engine.close()
 
     def test_a_materialized_view_keeps_rows(self, open_engine: OpenEngine) -> None:
         self.look(Capability.MATERIALIZED_VIEWS)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             session.create_table(at("small"), SMALL)
             query = f"SELECT id, name FROM {text(session, at('small'))}"
             make = partial(session.create_materialized_view, at("kept"), query)
@@ -276,7 +255,6 @@ class CloneSuite(EnginePart):
                 failure(make)
                 session.drop([at("kept")])
                 assert session.columns(at("kept")) is None
-        engine.close()
 
     def test_statements_say_what_they_are_about(self, open_engine: OpenEngine) -> None:
         self.look(Matter.TAGS)

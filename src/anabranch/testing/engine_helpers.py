@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
@@ -18,6 +19,18 @@ ODD_NAMES = (
     *("select", "order", "Mixed Case", "with space", "a.b", "semi;colon", "it's", "per%cent", "--dashes", "/*", "100"),
     *('quo"te', '"', "back\\slash", "new\nline", "ünïcode", "тест", "\U0001f600", "_", "x" * 63),
 )
+
+
+@contextmanager
+def begun(open_engine: OpenEngine) -> Iterator[tuple[Engine, Session]]:
+    """An engine, and a session on it that has made the schema ``suite``; closes both."""
+    engine = open_engine()
+    try:
+        with engine.session() as session:
+            session.create_schemas([SCHEMA])
+            yield engine, session
+    finally:
+        engine.close()
 
 
 def at(name: str, schema: str = SCHEMA) -> Relation:

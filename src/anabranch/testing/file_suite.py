@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from anabranch.ports.engine import Session
-from anabranch.testing.engine_helpers import SCHEMA, EnginePart, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, EnginePart, OpenEngine, at, begun, failure, rows, text
 
 
 class FileSuite(EnginePart):
@@ -135,9 +135,7 @@ class FileSuite(EnginePart):
         engine.close()
 
     def test_odd_file_names(self, open_engine: OpenEngine, tmp_path: Path) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             for number, name in enumerate(
                 ("a*.csv", "a[1].csv", "a?.csv", "it's.csv", "a b.csv", "ünï.csv", "{a,b}.csv")
             ):
@@ -149,4 +147,3 @@ class FileSuite(EnginePart):
             failure(lambda: session.load_csv(at("nothing"), tmp_path / "nothing.csv", {}))
             failure(lambda: session.load_csv(at("t0"), tmp_path / "a.csv", {}))
             assert rows(session, at("t0")) == [(0,)]
-        engine.close()

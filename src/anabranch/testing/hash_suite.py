@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from anabranch.ports.capabilities import Capability
 from anabranch.ports.engine import Session
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, begun, failure
 
 
 class HashSuite(EnginePart):
@@ -47,31 +47,23 @@ class HashSuite(EnginePart):
 
     def test_equal_content_has_equal_hashes(self, open_engine: OpenEngine) -> None:
         self.look(Capability.EXACT_HASH)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             for one, other in self.same_values:
                 hashes = {self.content(session, f"SELECT {value} AS x") for value in (one, other)}
                 assert len(hashes) == 1, (one, other)
                 assert re.fullmatch("[0-9a-f]{64}", hashes.pop())
-        engine.close()
 
     def test_different_content_has_different_hashes(self, open_engine: OpenEngine) -> None:
         self.look(Capability.EXACT_HASH)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             values = dict.fromkeys(value for pair in self.different_values for value in pair)
             hashes = {value: self.content(session, f"SELECT {value} AS x") for value in values}
             for one, other in self.different_values:
                 assert hashes[one] != hashes[other], (one, other)
-        engine.close()
 
     def test_a_hash_counts_rows_and_not_their_order(self, open_engine: OpenEngine) -> None:
         self.look(Capability.EXACT_HASH)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             numbers = [str(n * 7919 % 5000) for n in range(5000)]
             orders = (numbers, sorted(numbers), sorted(numbers, key=int, reverse=True))
             shuffled = [self.content(session, self.numbered(order), ("x", "y")) for order in orders]
@@ -82,13 +74,10 @@ class HashSuite(EnginePart):
             assert len({self.content(session, query) for query in queries}) == len(queries), (
                 "two equal rows don't cancel"
             )
-        engine.close()
 
     def test_a_hash_is_of_the_columns_asked_for(self, open_engine: OpenEngine) -> None:
         self.look(Capability.EXACT_HASH)
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             query = f"SELECT 1 AS x, 2 AS y, 'a' AS {session.grammar.identifier(self.odd_column)}"
             asked = [("x",), ("y",), ("x", "y"), ("y", "x"), (), ("x", self.odd_column)]
             hashes = [self.content(session, query, columns) for columns in asked]
@@ -102,7 +91,6 @@ class HashSuite(EnginePart):
             assert moved != swapped, "what stands in one row belongs together"
             failure(lambda: session.content_hash(at("hashed"), ["nothing"]))
             failure(lambda: session.content_hash(at("nothing"), ["x"]))
-        engine.close()
 
     def test_a_hash_of_a_view_is_that_of_its_rows(self, open_engine: OpenEngine) -> None:
         self.look(Capability.EXACT_HASH)

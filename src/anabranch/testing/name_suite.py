@@ -9,7 +9,7 @@ from typing import ClassVar
 from anabranch.errors import StatementFailed
 from anabranch.ports.capabilities import Case
 from anabranch.ports.engine import Relation, Session
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, begun, failure, rows, text
 
 LENGTHS = (63, 128, 255)
 RESERVED = ("select", "from", "order", "group", "table", "user", "all", "case", "null", "default", "end", "index")
@@ -28,9 +28,7 @@ class NameSuite(EnginePart):
 
     def test_a_name_of_any_length_is_taken_whole_or_refused(self, open_engine: OpenEngine) -> None:
         """Never cut, so that two of them are one."""
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (engine, session):
             for length in LENGTHS:
                 one, other, third = ("n" * (length - 1) + end for end in "xyz")
                 is_taken = engine.identifiers.takes(one) or self._is_taken(session, one)
@@ -58,7 +56,6 @@ class NameSuite(EnginePart):
                 assert session.describe(at(one)) is None, "what begins alike isn't taken for it"
                 assert session.count(at(cut)) == 2
                 session.drop([at(cut), at("view")])
-        engine.close()
 
     def _is_taken(self, session: Session, name: str) -> bool:
         """Whether the engine takes a name that nobody should count on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from anabranch.ports.engine import transaction
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, begun, failure, rows, text
 
 
 class PointerSuite(EnginePart):
@@ -29,14 +29,11 @@ class PointerSuite(EnginePart):
         engine.close()
 
     def test_a_pointer_shows_what_a_view_shows(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_view(at("view"), SMALL)
             session.point({at("p"): at("view")})
             assert rows(session, at("p")) == [(1, "one"), (2, "two")]
             assert session.targets([SCHEMA]) == {at("p"): at("view"), at("view"): None}
-        engine.close()
 
     def test_thousands_of_pointers_are_cheap(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
@@ -74,25 +71,19 @@ class PointerSuite(EnginePart):
         engine.close()
 
     def test_a_table_in_a_pointers_place_is_refused(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("data"), "SELECT 3 AS id")
             session.create_table(at("mine"), SMALL)
             failure(lambda: session.point({at("mine"): at("data")}))
             failure(lambda: session.point({at("mine"): None}))
             assert session.count(at("mine")) == 2
-        engine.close()
 
     def test_a_pointer_to_nothing_is_refused(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("data"), SMALL)
             session.point({at("p"): at("data")})
             failure(lambda: session.point({at("p"): at("nothing")}))
             assert rows(session, at("p")) == [(1, "one"), (2, "two")]
-        engine.close()
 
     def test_only_what_point_makes_is_a_pointer(self, open_engine: OpenEngine) -> None:
         engine = open_engine()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from anabranch.ports.engine import transaction
-from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, failure, rows, text
+from anabranch.testing.engine_helpers import SCHEMA, SMALL, EnginePart, OpenEngine, at, begun, failure, rows, text
 
 
 class TableSuite(EnginePart):
@@ -42,40 +42,29 @@ class TableSuite(EnginePart):
     # --- tables and views
 
     def test_a_table_is_made_and_counted(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             assert session.create_table(at("small"), SMALL) == 2
             assert session.count(at("small")) == 2
             assert session.create_table(at("nothing"), f"SELECT * FROM ({SMALL}) AS s WHERE id > 2") == 0
             assert session.count(at("nothing")) == 0
             assert session.create_table(at("again"), f"SELECT * FROM {text(session, at('small'))}") == 2
-        engine.close()
 
     def test_a_table_is_made_wholly_or_not_at_all(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             failure(lambda: session.create_table(at("broken"), self.broken_query))
             assert session.describe(at("broken")) is None
             assert session.find([SCHEMA]) == []
-        engine.close()
 
     def test_a_table_that_is_there_is_not_made_again(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_table(at("small"), SMALL)
             session.create_view(at("view"), SMALL)
             for name in ("small", "view"):
                 failure(partial(session.create_table, at(name), "SELECT 3 AS id"))
             assert session.count(at("small")) == 2
-        engine.close()
 
     def test_a_view_is_made_or_replaced(self, open_engine: OpenEngine) -> None:
-        engine = open_engine()
-        with engine.session() as session:
-            session.create_schemas([SCHEMA])
+        with begun(open_engine) as (_, session):
             session.create_view(at("view"), SMALL)
             assert rows(session, at("view")) == [(1, "one"), (2, "two")]
             session.create_view(at("view"), "SELECT 3 AS other")
@@ -83,7 +72,6 @@ class TableSuite(EnginePart):
             session.create_table(at("table"), SMALL)
             failure(lambda: session.create_view(at("table"), "SELECT 3 AS other"))
             assert session.count(at("table")) == 2
-        engine.close()
 
     def test_odd_names(self, open_engine: OpenEngine) -> None:
         engine = open_engine()
