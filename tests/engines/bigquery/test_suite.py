@@ -1,9 +1,10 @@
 """BigQuery as an engine: the suite, on an emulator under the real driver. What the emulator can't be believed on is in
-``test_bigquery_sql.py``."""
+``test_sql.py``."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count
+from itertools import count, repeat
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -23,15 +24,30 @@ pytestmark = pytest.mark.bigquery
 
 NUMBERS = count()
 Open = Callable[[], BigQueryEngine]
+TESTS = 10
+"""So many on one server."""
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def addresses() -> Iterator[Iterator[str]]:
+    """Of servers, a fresh one every so many tests: one gets slower with each project that it has."""
     try:
-        with local_bigquery.server() as found:
-            yield found
+        local_bigquery.environment()
     except local_bigquery.Missing as missing:
         pytest.skip(str(missing))
+
+    def served() -> Generator[str, None, None]:
+        while True:
+            with local_bigquery.server() as address:
+                yield from repeat(address, TESTS)
+
+    with contextlib.closing(served()) as found:
+        yield found
+
+
+@pytest.fixture
+def address(addresses) -> str:
+    return str(next(addresses))
 
 
 @pytest.fixture

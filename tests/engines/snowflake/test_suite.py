@@ -1,6 +1,6 @@
 """Snowflake as an engine: the suite, over the real driver and an emulator.
 
-What the emulator can't show is in test_snowflake_statements.py: texts of statements. Nothing here has met Snowflake.
+What the emulator can't show is in test_statements.py: texts of statements. Nothing here has met Snowflake.
 """
 
 from __future__ import annotations
