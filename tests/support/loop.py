@@ -106,11 +106,20 @@ class LoopProject:
         engine.close()
 
     def read(self, engine: Engine, relation: str) -> Rows:
-        schema, table = relation.split(".")
+        return self.read_all(engine, [relation])[relation]
+
+    def read_all(self, engine: Engine, relations: Iterable[str]) -> dict[str, Rows]:
+        """The rows of several, sorted, in one session."""
+        found = {}
         with engine.session(read_only=True) as session:
-            found = session.query(f"SELECT * FROM {name(session, Relation(schema, table))}")
-            rows = [dict(zip((c.lower() for c in found.columns), r, strict=True)) for r in found.rows]
+            for relation in relations:
+                schema, table = relation.split(".")
+                answer = session.query(f"SELECT * FROM {name(session, Relation(schema, table))}")
+                found[relation] = [dict(zip((c.lower() for c in answer.columns), r, strict=True)) for r in answer.rows]
         engine.close()
+        return {relation: self._told(rows) for relation, rows in found.items()}
+
+    def _told(self, rows: list[dict[str, object]]) -> Rows:
         told = [tuple(plain(v) for k, v in row.items() if k not in ("valid_from", "valid_to")) for row in rows]
         if rows and "valid_to" in rows[0]:
             told = [(*t, r["valid_to"] is None) for t, r in zip(told, rows, strict=True)]
@@ -143,8 +152,9 @@ class LoopProject:
         }
 
     def check(self, engine: Engine, wanted: Mapping[str, Rows], end: str = "") -> None:
+        found = self.read_all(engine, [self.shown(asset, end) for asset in wanted])
         for asset, rows in wanted.items():
-            assert self.read(engine, self.shown(asset, end)) == rows, asset
+            assert found[self.shown(asset, end)] == rows, asset
 
     def shown(self, asset: str, end: str) -> str:
         """Where an environment shows it."""
@@ -332,8 +342,8 @@ class EngineLoop(LoopProject):
             new["marts.daily"] = [(*row[:2], float(str(row[2])) + turn + 1) for row in new["marts.daily"]]
             for command in (["apply", "feature"], ["promote", "feature", "--yes"]):
                 self.kill(command, seconds, fraction)
-                for asset in old:
-                    assert self.read(engine, asset) in (old[asset], new[asset]), f"{asset} after {command} {fraction}"
+                for asset, rows in self.read_all(engine, old).items():
+                    assert rows in (old[asset], new[asset]), f"{asset} after {command} {fraction}"
                 call(*command)
                 self.check(engine, new, "__feature")
             self.check(engine, new)
