@@ -41,6 +41,7 @@ class TestSparkOverDelta(EngineLoop):
     pytestmark = pytest.mark.spark
     kills = FEW
     replaces = False
+    takes_long = True  # besides Iceberg
 
     @pytest.fixture
     def warehouse(self, spark_server: str) -> Iterator[Mapping[str, object]]:

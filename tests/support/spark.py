@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anabranch.engines.spark import SparkSession
+    from anabranch.engines.spark import SparkEngine, SparkSession
 
 TIME_LIMIT = 5400
 """Seconds that a server lives at most."""
@@ -120,13 +121,19 @@ def turn() -> contextlib.AbstractContextManager[None]:
 @contextmanager
 def emptied(address: str) -> Iterator[str]:
     """The machine's server, for the caller alone, with nothing in it."""
-    from anabranch.engines.spark import SparkEngine
-
     with turn():
-        for engine in (SparkEngine(address), SparkEngine(address, table_format="iceberg", catalog="ice")):
+        for engine in _engines(address):
             with engine.session() as session:
                 empty(session)
         yield address
+
+
+@functools.cache
+def _engines(address: str) -> tuple[SparkEngine, ...]:
+    """For both catalogs; one asks only once which it has."""
+    from anabranch.engines.spark import SparkEngine
+
+    return SparkEngine(address), SparkEngine(address, table_format="iceberg", catalog="ice")
 
 
 def empty(session: SparkSession) -> None:
