@@ -237,12 +237,11 @@ class Filler:
         """Of a model by time, the rows of a span alone."""
         if self.snapshot.kind is not Kind.BY_TIME_RANGE:
             return query
-        return self._writing.rows_in(query, time_condition(session, self.snapshot, self._standing, [span]))
+        return self._writing.rows_in(query, time_condition(session, self.snapshot, self._standing(session), [span]))
 
-    @property
-    def _standing(self) -> Relation:
-        """What is there already: of a first build, what it has made by now."""
-        return self.place if self.session.columns(self.place) is not None else self.table
+    def _standing(self, session: Session) -> Relation:
+        """What is there already: of a first build, what it has made by now. Asked by a session of the thread's own."""
+        return self.place if session.columns(self.place) is not None else self.table
 
     @property
     def _at_once(self) -> int:
@@ -270,7 +269,9 @@ class Filler:
         kind, grammar = self.snapshot.kind, self.session.grammar
         if not spans:  # nothing is due, or ready
             mark = f", true AS {grammar.identifier(MARK)}" if write_of(self.snapshot) is Write.KEYS else ""
-            self.session.create_table(beside, f"SELECT *{mark} FROM {name(self.session, self._standing)} LIMIT 0")
+            self.session.create_table(
+                beside, f"SELECT *{mark} FROM {name(self.session, self._standing(self.session))} LIMIT 0"
+            )
         for at, span in enumerate(spans):
             query = self._query(span, parts)
             if span not in parts:
