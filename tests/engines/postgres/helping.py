@@ -19,9 +19,11 @@ SLOW = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1
 
 
 def terminate(administrator: psycopg.Connection, *, running: str = "") -> int:
-    """Ends the server's side of all sessions of Anabranch, or of those that run a statement like ``running``."""
+    """Ends the server's side of all sessions of Anabranch in the newest database, or of those that run a statement like
+    ``running``. Some of an earlier test may still be ending in its own."""
     query = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'anabranch'"
+        " AND datname = (SELECT datname FROM pg_database ORDER BY oid DESC LIMIT 1)"
         " AND pid <> pg_backend_pid() AND (%s = '' OR state = 'active' AND query LIKE %s)"
     )
     found = administrator.execute(query, [running, f"%{running}%"]).fetchone()
