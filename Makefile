@@ -34,7 +34,7 @@ bench: venv ## how long things take
 
 # Without tests/sql, which holds our reading of SQL against the parse tree of DuckDB 1.5 as that version prints it.
 # Engines besides DuckDB don't change with it.
-test-duckdb2: AND = and not clickhouse and not bigquery and not snowflake and not spark
+test-duckdb2: AND = and not postgres and not clickhouse and not bigquery and not snowflake and not spark
 test-duckdb2: venv-duckdb2 ## the tests with DuckDB 2
 	@.venv-duckdb2/bin/python -m pytest $(LESS) --ignore=tests/sql $(ARGS)
 
