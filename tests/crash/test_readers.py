@@ -78,6 +78,7 @@ def workspace(tmp_path, monkeypatch):
     opened.close()
 
 
+@pytest.mark.in_place
 def test_readers_never_see_two_states_at_once(workspace: Workspace):
     root = workspace.loader.root
     engine = cast(ModelsProvider, workspace.tables).engine

@@ -18,7 +18,7 @@ from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
 from anabranch.errors import Refused, StatementFailed
 from anabranch.ports.engine import Relation, Session, name
 from anabranch.ports.provider import Built, Standing, Takeover
-from anabranch.providers.generations import Record, keys_of
+from anabranch.providers.generations import Record, fresh, keys_of
 from anabranch.providers.making import Maker
 from anabranch.providers.standing import relation
 from anabranch.providers.turns import Turns
@@ -181,11 +181,14 @@ def take(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
     Raises:
         Refused: it isn't the table that was looked at, or can't be renamed.
     """
+    record = Record(session)
     for each in takeovers:
-        home, place = relation(each.snapshot.asset), relation(each.snapshot.location)
+        home, place, content = relation(each.snapshot.asset), relation(each.snapshot.location), each.built.content
         if each.back or session.describe(place) is not None:
             continue
         into, _ = turns.home(session, each.snapshot)
+        if into != place and content is not None and _recorded(record, each) == content:
+            into = fresh(place, content.current)  # it was cut off before it was shown
         if into == place or session.describe(into) is None:
             there = session.describe(home)
             wanted = each.built.columns
@@ -196,9 +199,14 @@ def take(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
                     hint=f"look again: anabranch adopt {each.snapshot.asset} --dry-run",
                 )
             _try_rename(session, each.snapshot, home, into)
-        if each.built.content is not None:
-            Record(session).write(each.snapshot.location, each.built.content)
+        if content is not None:
+            record.write(each.snapshot.location, content)
         turns.show(session, place, into)
+
+
+def _recorded(record: Record, takeover: Takeover) -> Content | None:
+    location = takeover.snapshot.location
+    return record.read([location]).get(location)
 
 
 def give_back(session: Session, turns: Turns, takeovers: Iterable[Takeover]) -> None:
