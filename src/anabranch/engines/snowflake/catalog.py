@@ -151,14 +151,19 @@ class Catalog:
             return {}
         schemas = {t.schema for t in tables}
         asked, within = self._spelled(schemas), self._within("table", schemas)
-        own = {
-            self._relation(schema, table, asked): (active if is_clone or members == 1 else None)
-            for schema, table, active, is_clone, members in self._link.ask(
-                "SELECT table_schema, table_name, active_bytes, id <> clone_group_id,"
-                f" COUNT(*) OVER (PARTITION BY clone_group_id) FROM {self._view('table_storage_metrics')}"
-                f" WHERE table_dropped IS NULL QUALIFY {within} AND table_catalog = {self._literal(self._database)}"
-            )
-        }
+        try:
+            own = {
+                self._relation(schema, table, asked): (active if is_clone or members == 1 else None)
+                for schema, table, active, is_clone, members in self._link.ask(
+                    "SELECT table_schema, table_name, active_bytes, id <> clone_group_id,"
+                    f" COUNT(*) OVER (PARTITION BY clone_group_id) FROM {self._view('table_storage_metrics')}"
+                    f" WHERE table_dropped IS NULL QUALIFY {within} AND table_catalog = {self._literal(self._database)}"
+                )
+            }
+        except StatementFailed as failure:
+            if failure.kind not in MISSING:
+                raise
+            own = {}  # this role may not look there
         found = {
             self._relation(schema, table, asked): total
             for schema, table, total in self._link.ask(
