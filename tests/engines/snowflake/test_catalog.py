@@ -128,6 +128,14 @@ def test_a_clone_owns_what_it_is_billed_for(account, session):
     ]
 
 
+def test_a_role_that_may_not_see_what_is_billed_is_told_all_else(account, session):
+    account.answer("SELECT table_schema, table_name, bytes", [("A", "T", 100)])
+    account.answer("SELECT table_schema, table_name, active_bytes", refused(2003, "does not exist or not authorized"))
+    assert session.held([at("t", "a")]) == {at("t", "a"): Held(100, None)}
+    account.answer("SELECT table_schema, table_name, active_bytes", refused(904, "no such column"))
+    failure(lambda: session.held([at("t", "a")]))
+
+
 def test_rights_are_read_for_many_relations_at_once(account, session):
     account.answer("SELECT table_schema, table_name, .VIEW.", [("A", "V", "VIEW", ""), ("A", "T", "BASE TABLE", "")])
     account.answer(
