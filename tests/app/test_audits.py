@@ -18,7 +18,7 @@ from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AuditFailed, BuildFailed
 from anabranch.ports.loader import NOTHING, Project
-from anabranch.providers.memory_world import BadRows, Moment
+from anabranch.providers.memory.world import BadRows, Moment
 
 MODELS: Models = {
     "raw.u": SOURCE,

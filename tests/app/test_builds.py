@@ -19,7 +19,7 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import AnabranchError, BuildFailed, OutcomeUnknown, StalePlan
 from anabranch.ports.provider import Built
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Moment
+from anabranch.providers.memory.world import Moment
 
 MODELS = {
     "raw.u": SOURCE,

@@ -15,7 +15,7 @@ from anabranch.domain.plan import Verb
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.errors import Refused, StatementFailed
 from anabranch.ports.clones import Clones
-from anabranch.providers.memory_world import Moment
+from anabranch.providers.memory.world import Moment
 
 U, A, B = AssetName("raw.u"), AssetName("s.a"), AssetName("s.b")
 MODELS = {"raw.u": Model("u", kind=Kind.EXTERNAL), "s.a": Model("a", ("raw.u",)), "s.b": Model("b")}

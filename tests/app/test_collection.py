@@ -16,7 +16,7 @@ from anabranch.domain.ids import PlanId, StepId
 from anabranch.domain.names import AssetName
 from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Moment
+from anabranch.providers.memory.world import Moment
 
 MODELS = {"raw.u": SOURCE, "s.a": Model(reads=("raw.u",)), "s.b": Model(reads=("s.a",)), "s.z": Model()}
 CHANGED = {**MODELS, "s.z": Model("2"), "s.new": Model()}

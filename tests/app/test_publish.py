@@ -13,7 +13,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.errors import StatementFailed
 from anabranch.ports.provider import Tables
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Hook, Moment, World, nothing
+from anabranch.providers.memory.world import Hook, Moment, World, nothing
 
 MODELS = {
     "s.a": Model(),

@@ -23,7 +23,7 @@ from anabranch.domain.selection import Selection
 from anabranch.domain.snapshot import Kind
 from anabranch.errors import BuildFailed, Refused, SelectionError, StatementFailed
 from anabranch.ports.store import Store
-from anabranch.providers.memory_world import Moment
+from anabranch.providers.memory.world import Moment
 from anabranch.stores.memory import MemoryStore
 
 MODELS = {

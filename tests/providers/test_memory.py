@@ -14,7 +14,7 @@ from anabranch.errors import StatementFailed, WarehouseBusy
 from anabranch.ports.provider import Move, Over, Provider, Tables, Work
 from anabranch.ports.rows import RowOptions
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Moment, World
+from anabranch.providers.memory.world import Moment, World
 from anabranch.testing.provider_helpers import FEATURE, SOURCE, A, B, Rig, build, show, state
 from anabranch.testing.provider_suite import ProviderSuite
 

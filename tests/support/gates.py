@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from anabranch.errors import StatementFailed
-from anabranch.providers.memory_world import Moment
+from anabranch.providers.memory.world import Moment
 
 PATIENCE = 20.0
 """Seconds after which a test is stuck."""

@@ -11,7 +11,7 @@ from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.snapshot import Snapshot
 from anabranch.ports.provider import NO_WORK, Built, Decide, Prepared, Swap, Takeover, Work
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Moment, World
+from anabranch.providers.memory.world import Moment, World
 from anabranch.stores.memory import MemoryStore
 
 Pass = Callable[[str], None]

@@ -25,7 +25,7 @@ from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.ports.provider import Shown, Tables
 from anabranch.ports.store import Store
 from anabranch.providers.memory import MemoryProvider
-from anabranch.providers.memory_world import Hook, World, nothing
+from anabranch.providers.memory.world import Hook, World, nothing
 from anabranch.stores.memory import MemoryStore
 
 PROD, FEATURE, OTHER = (EnvironmentName(n) for n in ("prod", "feature", "other"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 from databricks.sql import exc
@@ -45,7 +46,7 @@ def test_clones(fake, session):
             ),
         ),
     ):
-        assert said(fake, lambda how=how: session.clone(source, clone, how)) == [expected]  # type: ignore[misc]
+        assert said(fake, partial(session.clone, source, clone, how)) == [expected]
 
 
 def test_a_time_in_another_zone_is_told_in_utc(fake, session):
@@ -73,7 +74,7 @@ def test_what_is_not_to_be_had_is_refused_before_anybody_is_asked(fake, session)
         Cloning(at=Past(version=1, before=True)),
     ):
         fake.log.clear()
-        assert failure(lambda how=how: session.clone(at("t"), at("c"), how)).kind == "NotSupported"  # type: ignore[misc]
+        assert failure(partial(session.clone, at("t"), at("c"), how)).kind == "NotSupported"
         assert fake.log == []
     for call in (
         lambda: session.clone_schema("a", "b"),
@@ -207,7 +208,7 @@ def test_grants(fake, session):
         "GRANT SELECT ON TABLE `main`.`suite`.`t` TO `analysts`",
     ]
     for right in ("SELECT ON TABLE x TO y; --", "select", ""):
-        failure(lambda right=right: session.grant(at("t"), [Grant(right, "x")]))  # type: ignore[misc]
+        failure(partial(session.grant, at("t"), [Grant(right, "x")]))
 
 
 def test_tags_are_a_comment_that_nothing_ends(fake, session):

@@ -34,9 +34,9 @@ def through(between, engine, postgres_url) -> Iterator[Callable[..., PostgresEng
     """Opens the engine by way of the proxy."""
     opened: list[PostgresEngine] = []
 
-    def make(**more: float) -> PostgresEngine:
-        name = engine.place.rpartition("/")[2]
-        opened.append(PostgresEngine(between.url.replace("/postgres?", f"/{name}?"), **{"patience": 10, **more}))  # type: ignore[arg-type]
+    def make(patience: float = 10, connections: int = 8) -> PostgresEngine:
+        url = between.url.replace("/postgres?", f"/{engine.place.rpartition('/')[2]}?")
+        opened.append(PostgresEngine(url, patience=patience, connections=connections))
         return opened[-1]
 
     yield make
