@@ -9,7 +9,7 @@ import os
 import signal
 
 from anabranch.cli.main import main
-from anabranch.providers import models
+from anabranch.providers.models import provider
 
 
 def _die(prepared: object) -> None:
@@ -17,5 +17,5 @@ def _die(prepared: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-setattr(models._Prepared, "commit", _die)  # noqa: B010  # for a moment, and only here
+setattr(provider._Prepared, "commit", _die)  # noqa: B010  # for a moment, and only here
 main()

@@ -258,10 +258,10 @@ def test_a_process_killed_after_publishing_is_carried_forward(applied, anabranch
     assert anabranch("apply").code == 0
     program = """
 import os, sys
-from anabranch.providers import models
+from anabranch.providers.models import provider
 from anabranch.cli.failures import run
 from anabranch.cli.main import cli
-models._Prepared.commit = lambda self: os._exit(9)
+provider._Prepared.commit = lambda self: os._exit(9)
 run(cli, sys.argv[1:])
 """
     done = subprocess.run([sys.executable, "-c", program, "promote", "--yes"], cwd=applied.root, env=os.environ)

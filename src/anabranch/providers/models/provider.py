@@ -1,21 +1,12 @@
-"""Models: physical tables named by fingerprint, and views that point at them.
-
-In one schema a reader finds an environment's views (``sales__feature.orders``; the trunk's own are ``sales.orders``);
-the physical tables stand aside (``anabranch__sales.orders__0123456789ab``) and never change once built. What each
-environment shows is recorded in ``anabranch.environments`` of the same database, in the same transaction as the views
-themselves.
-"""
+"""The provider: building, showing and observing."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 
 from anabranch.domain.audit import Audit, Finding
@@ -28,15 +19,10 @@ from anabranch.errors import (
     AnabranchError,
     StatementFailed,
     WarehouseUnavailable,
-    Where,
 )
-from anabranch.ports import materialization
-from anabranch.ports.capabilities import Capability, Support
-from anabranch.ports.engine import Engine, Found, Relation, Session
-from anabranch.ports.materialization import Materializations
+from anabranch.ports.engine import Relation, Session
 from anabranch.ports.provider import (
     NO_WORK,
-    Answer,
     Built,
     Decide,
     Drift,
@@ -49,83 +35,22 @@ from anabranch.ports.provider import (
     Takeover,
     Work,
 )
-from anabranch.ports.rows import RowDiff, RowOptions
-from anabranch.providers import adopting, cloning, generations, merging, python_runs, turns
+from anabranch.providers import adopting, cloning, generations, merging
 from anabranch.providers.auditing import TableAudit
-from anabranch.providers.comparing import compare
 from anabranch.providers.generations import Record
 from anabranch.providers.making import Maker
-from anabranch.providers.model_clones import GLANCE, ModelClones
+from anabranch.providers.models.base import GLANCE
+from anabranch.providers.models.clones import Clones
+from anabranch.providers.models.reading import Reading
 from anabranch.providers.observing import physical_drift, pointer_drift
-from anabranch.providers.showing import Showing
 from anabranch.providers.standing import check_free, check_source, relation
 
-MOST_WORKERS = 8
 CONTENTS = str(generations.RECORD)
 
 
-class ModelsProvider(ModelClones):
+class ModelsProvider(Clones, Reading):
     """See :class:`anabranch.ports.provider.Provider`."""
 
-    name = "models"
-
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        root: Path,
-        trunk: EnvironmentName,
-        default_schema: str,
-        suffix: Suffix = Suffix.SCHEMA,
-        workers: int | None = None,
-        connections: int = MOST_WORKERS,
-        materializations: Materializations = materialization.none,
-    ) -> None:
-        """``root``: the project's folder, where seeds are read from. ``trunk``: the environment without a suffix.
-        ``connections``: so many sessions at once, where views are set."""
-        self._materializations = materializations
-        self.engine = engine
-        self._root = root
-        self._trunk = trunk
-        self._default_schema = default_schema
-        self._suffix = suffix
-        self._workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
-        self._showing = Showing(engine, trunk, suffix, self._tell, connections, self._session)
-        self._about: Mapping[str, str] = {}
-        self._turns = turns.choose(engine)
-        self._schemas: set[str] = set()
-        self._schemas_lock = threading.Lock()
-
-    @property
-    def workers(self) -> int:
-        concurrent = self.engine.capabilities.get(Capability.CONCURRENT_STATEMENTS) is Support.FULL
-        return self._workers if concurrent else 1
-
-    @property
-    def window(self) -> str | None:
-        if self.engine.capabilities.get(Capability.TRANSACTIONAL_DDL) is Support.FULL:
-            return None
-        return f"{self.engine.name} has no transactions over DDL: for a moment, readers may see old and new views mixed"
-
-    def tag(self, about: Mapping[str, str]) -> None:
-        self._about = dict(about)
-
-    @contextmanager
-    def _session(
-        self, asset: AssetName | None = None, *, read_only: bool = False, patience: float | None = None
-    ) -> Iterator[Session]:
-        """One whose statements say in the engine's log what they are about."""
-        with self.engine.session(read_only=read_only, patience=patience) as session:
-            about = {**self._about, **({"asset": asset} if asset is not None else {})}
-            if about:
-                session.tag(about)
-            yield session
-
-    def shown_at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
-        """Where readers find ``asset`` in ``environment``."""
-        return self._showing.at(environment, asset)
-
-    # -- building --------------------------------------------------------------------------------------------------
     def check(self, environment: EnvironmentName, added: Mapping[AssetName, Snapshot]) -> None:
         sources = {a: s for a, s in added.items() if s.kind in (Kind.EXTERNAL, Kind.CLONE)}
         if not self.engine.exists():
@@ -141,11 +66,6 @@ class ModelsProvider(ModelClones):
             self._showing.check_names(session, environment, added)
             pointers = [p for a, s in added.items() if (p := self._showing.pointer(environment, a, s)) is not None]
             check_free(session, {place: (asset, target) for asset, place, target in pointers})
-
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        with self._session():
-            yield
 
     def build(self, snapshot: Snapshot, inputs: Mapping[AssetName, Snapshot], work: Work = NO_WORK) -> Built:
         began = time.perf_counter()
@@ -198,12 +118,6 @@ class ModelsProvider(ModelClones):
             self._materializations,
             self._turns,
         )
-
-    def _tell(self, error: AnabranchError, snapshot: Snapshot) -> None:
-        """Gives the error what it is about."""
-        error.asset = error.asset or snapshot.asset
-        if error.where is None and snapshot.definition.path:
-            error.where = Where(self._root / snapshot.definition.path)
 
     def stage(
         self,
@@ -272,7 +186,7 @@ class ModelsProvider(ModelClones):
             rows = None if found.is_view else session.count(found.relation)
             return Built(rows, found.columns, found.definition, content=content)
 
-    # -- showing ---------------------------------------------------------------------------------------------------
+    # -- showing -------------------------------------------------------------------------------------------------------
     @contextmanager
     def prepare(
         self,
@@ -318,7 +232,7 @@ class ModelsProvider(ModelClones):
                 if not committed:
                     session.rollback()
 
-    # -- observing -------------------------------------------------------------------------------------------------
+    # -- observing -----------------------------------------------------------------------------------------------------
     def observe(self, expectation: Expectation) -> list[Drift]:
         if not self.engine.exists():
             raise WarehouseUnavailable(
@@ -365,7 +279,7 @@ class ModelsProvider(ModelClones):
         for location in record.read({str(p) for p in places}):
             record.write(location, None)
 
-    # -- adopting --------------------------------------------------------------------------------------------------
+    # -- adopting ------------------------------------------------------------------------------------------------------
     def standing(self, assets: Collection[AssetName]) -> dict[AssetName, Standing]:
         if not assets or not self.engine.exists():
             return {}
@@ -382,69 +296,6 @@ class ModelsProvider(ModelClones):
             except AnabranchError as error:
                 self._tell(error, snapshot)
                 raise
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-    @property
-    def place(self) -> str:
-        return self.engine.place
-
-    def size(self) -> int | None:
-        return self.engine.size()
-
-    def query(self, text: str, assets: Mapping[AssetName, Snapshot], limit: int | None) -> Answer:
-        from anabranch.sql.guard import require_read_only  # needs the parser
-        from anabranch.sql.rewrite import render
-
-        require_read_only(text, self.engine.dialect)
-        with self._session(read_only=True) as session:
-            targets = {
-                a: session.qualify(relation(s.location)) for a, s in assets.items() if s.kind is not Kind.EMBEDDED
-            }
-            embedded = {a: s.definition.text for a, s in assets.items() if s.kind is Kind.EMBEDDED}
-            rendered = render(text, self.engine.dialect, targets, embedded, self._default_schema)
-            found = session.query(rendered, None if limit is None else limit + 1)
-            return Answer(found.columns, tuple(found.rows[:limit]), limit is not None and len(found.rows) > limit)
-
-    def same(self, one: Snapshot, other: Snapshot) -> bool:
-        with self._session(read_only=True) as session:
-            found = [session.describe(relation(s.location)) for s in (one, other)]
-            if found[0] is None or found[1] is None or found[0].columns != found[1].columns:
-                return False
-            names = [n for n, _ in found[0].columns]
-            hashes = [session.content_hash(f.relation, names) for f in found if f is not None]
-            return hashes[0] == hashes[1]
-
-    def execute(self, environment: EnvironmentName, statements: Iterable[str]) -> None:
-        from anabranch.sql.statements import put_environment  # needs the parser
-
-        with self._session() as session:
-            for statement in statements:
-                session.execute(put_environment(statement, self.engine.dialect, environment))
-
-    def compare(self, before: Snapshot, after: Snapshot, options: RowOptions) -> RowDiff:
-        with self._session(read_only=True) as session:
-            old, new = (self._existing(session, s) for s in (before, after))
-            return compare(session, old, new, options, self.engine.dialect)
-
-    def _existing(self, session: Session, snapshot: Snapshot) -> Found:
-        found = session.describe(relation(snapshot.location))
-        if found is None:
-            raise StatementFailed(
-                f"{snapshot.location} is gone", asset=snapshot.asset, hint="anabranch apply builds it again"
-            )
-        return found
-
-    def interrupt(self) -> None:
-        python_runs.interrupt()
-        self.engine.interrupt()
-
-    def revision(self) -> str | None:
-        return self.engine.revision()
-
-    def close(self) -> None:
-        with self._schemas_lock:
-            self._schemas.clear()
-        self.engine.close()
 
 
 class _Prepared:

@@ -1,9 +1,8 @@
-"""The part of the models' provider that is about clones of sources, and about what tables weigh."""
+"""Clones of sources, and what tables weigh."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 
 from anabranch.domain.content import Content
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -11,29 +10,15 @@ from anabranch.domain.places import clone_location
 from anabranch.domain.snapshot import Kind, Snapshot
 from anabranch.ports.clones import Merging, Weight
 from anabranch.ports.cloning import Held
-from anabranch.ports.engine import Engine, Relation, Session
+from anabranch.ports.engine import Relation
 from anabranch.ports.provider import Built, Staged
 from anabranch.providers import cloning, merging
+from anabranch.providers.models.base import GLANCE, Base
 from anabranch.providers.standing import relation
-from anabranch.providers.turns import Turns
-
-GLANCE = 2.0
-"""Seconds that a look (for drift, for what stands in the way) waits for another process."""
 
 
-class ModelClones:
+class Clones(Base):
     """See :class:`anabranch.ports.clones.Clones`, and ``sizes`` of :class:`anabranch.ports.provider.Tables`."""
-
-    engine: Engine
-    _turns: Turns
-
-    def _session(
-        self, asset: AssetName | None = None, *, read_only: bool = False, patience: float | None = None
-    ) -> AbstractContextManager[Session]:
-        raise NotImplementedError
-
-    def shown_at(self, environment: EnvironmentName, asset: AssetName) -> Relation:
-        raise NotImplementedError
 
     def copies_clone(self, depth: int) -> bool:
         return not cloning.can_clone(self.engine) or cloning.is_too_deep(self.engine, depth)
