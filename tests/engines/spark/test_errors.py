@@ -12,7 +12,7 @@ from tests.support import spark as support
 
 from anabranch.engines.spark import SparkEngine
 from anabranch.engines.spark.catalog import pointed
-from anabranch.engines.spark.errors import is_conflict, told
+from anabranch.engines.spark.errors import is_conflict, is_outpaced, told
 from anabranch.engines.spark.grammar import SPARK
 from anabranch.errors import ConfigError, StatementFailed, WarehouseUnavailable
 from anabranch.ports.engine import Relation
@@ -109,6 +109,23 @@ def test_errors_of_the_connection(text, status, expected):
 def test_only_what_was_not_committed_is_run_again(kind, message, expected):
     assert is_conflict(StatementFailed(message, kind=kind)) is expected
     assert not is_conflict(WarehouseUnavailable(message))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "expected"),
+    [
+        (
+            "NotFoundException",
+            "Failed to open input stream for file: /w/s/v/metadata/00000-9a4a.gz.metadata.json",
+            True,
+        ),
+        ("NotFoundException", "Failed to open input stream for file: /w/s/t/data/00000-0-9a4a.parquet", False),
+        ("TABLE_OR_VIEW_NOT_FOUND", "v.metadata.json", False),
+    ],
+)
+def test_what_was_dropped_while_it_was_looked_up_is_looked_up_again(kind, message, expected):
+    assert is_outpaced(StatementFailed(message, kind=kind)) is expected
+    assert not is_outpaced(WarehouseUnavailable(message))
 
 
 def test_what_a_pointer_is():

@@ -101,6 +101,13 @@ def is_conflict(error: Exception) -> bool:
     return of_iceberg or error.kind.startswith(_CONFLICTS)
 
 
+def is_outpaced(error: Exception) -> bool:
+    """Whether a relation was replaced or dropped after a query had found it: Iceberg's files of metadata go with what
+    they tell of. The query can be run again."""
+    is_file = isinstance(error, StatementFailed) and error.kind == "NotFoundException"
+    return is_file and ".metadata.json" in str(error)
+
+
 def is_stopped(error: StatementFailed) -> bool:
     """Whether somebody stopped the statement."""
     return error.kind == _CANCELED

@@ -14,7 +14,7 @@ from anabranch.engines.retrying import retried
 from anabranch.engines.spark.arrow import plain, sliced
 from anabranch.engines.spark.catalog import Catalog
 from anabranch.engines.spark.connect import Transport
-from anabranch.engines.spark.errors import is_conflict, is_missing
+from anabranch.engines.spark.errors import is_conflict, is_missing, is_outpaced
 from anabranch.engines.spark.formats import Format
 from anabranch.engines.spark.grammar import SPARK
 from anabranch.errors import StatementFailed
@@ -26,6 +26,8 @@ _R = TypeVar("_R")
 
 _WAITS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds before each further attempt, where others write to the same table: who fails is late for one of them."""
+_LOOKS = (0.0, 0.1, 0.2, 0.5)
+"""Seconds before each further look at what others drop or replace meanwhile."""
 _OWN_SCHEMAS = frozenset({"information_schema"})
 _READS = re.compile(r"\s*(SHOW|DESCRIBE|DESC|EXPLAIN)\b", re.IGNORECASE)
 _EXACT = re.compile(
@@ -71,7 +73,8 @@ class SparkSession(CommonSession):
         retried(lambda: self._transport.execute(statement), is_conflict, waits=_WAITS)
 
     def query(self, statement: str, most: int | None = None) -> Result:
-        return self._transport.query(self._guard(statement), most)
+        guarded = self._guard(statement)
+        return retried(lambda: self._transport.query(guarded, most), is_outpaced, waits=_LOOKS)
 
     def describe_query(self, query: str) -> tuple[tuple[str, str], ...]:
         return self._transport.described(query)
