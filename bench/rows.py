@@ -19,13 +19,11 @@ import sys
 from pathlib import Path
 
 import duckdb
-import machine
 import measure
+import page
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".bench" / "rows"
-PAGE = ROOT / "docs" / "benchmarks.md"
-TITLE = "## Rows compared"
 
 BEFORE = """
 SELECT range AS id, range % 1000 AS shop, ['de', 'fr', 'it', 'es', 'uk'][range % 5 + 1] AS country,
@@ -75,7 +73,7 @@ def main() -> int:
         one = figures[title]
         print(f"{title}: {one.wall_s:.1f} s, {one.cpu_s:.1f} CPU s, {one.memory_mb:,.0f} MB")
     if arguments.write:
-        PAGE.write_text(carry(_section(figures, arguments.rows, arguments.memory), PAGE.read_text("utf-8")), "utf-8")
+        page.write(_section(figures, arguments.rows, arguments.memory))
     return 0
 
 
@@ -114,18 +112,17 @@ def _check(said: str, rows: int, *, keyed: bool) -> None:
 
 
 def _section(figures: dict[str, measure.Measurement], rows: int, memory: str) -> str:
-    here = machine.describe()
     lines = [
         f"| {title} | {one.wall_s:.1f} | {one.cpu_s:.1f} | {one.memory_mb:,.0f} |" for title, one in figures.items()
     ]
     return "\n".join(
         [
-            TITLE,
+            page.ROWS,
             "",
             f"`anabranch diff --rows` on {rows:,} rows against {rows:,}, of ten columns, of which about one in a hundred",
             f"differs; DuckDB's `memory_limit` is {memory}. `.venv/bin/python bench/rows.py --write` measures it again, and",
-            f"checks that each answer is right. On {here.cpu}, {here.cores} cores, {here.memory_gib} GiB of memory, shared;",
-            f"{here.system}, DuckDB {duckdb.__version__}.",
+            f"checks that each answer is right. On {page.where()}, DuckDB",
+            f"{duckdb.__version__}.",
             "",
             "| rows compared | wall s | CPU s | peak MB |",
             "| :-- | --: | --: | --: |",
@@ -134,19 +131,6 @@ def _section(figures: dict[str, measure.Measurement], rows: int, memory: str) ->
             "",
         ]
     )
-
-
-def section(page: str) -> str:
-    """The part of the page that this program wrote; nothing where it hasn't."""
-    found = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    return found[0] if found else ""
-
-
-def carry(part: str, page: str) -> str:
-    """The page with that part in its place."""
-    rest = page.replace(section(page), "") if section(page) else page
-    head, mark, tail = rest.partition("## Machine and versions\n")
-    return head + part + mark + tail
 
 
 if __name__ == "__main__":

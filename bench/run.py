@@ -17,9 +17,9 @@ from pathlib import Path
 
 import generate
 import machine
+import page
 import peers
 import report
-import rows
 import tools
 from checks import reference
 from results import Results, entry
@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     entries = {key: one for key, one in results.comparable(here.key).items() if key[0] in known}
     out: Path = chosen.out
     out.parent.mkdir(parents=True, exist_ok=True)
-    kept = rows.section(out.read_text(encoding="utf-8")) if out.exists() else ""
-    out.write_text(rows.carry(kept, report.render(entries, list(known.values()), here)), encoding="utf-8")
+    old = out.read_text(encoding="utf-8") if out.exists() else ""
+    out.write_text(page.kept(old, report.render(entries, list(known.values()), here)), encoding="utf-8")
     print(f"written: {out}" + (f"; {failures} steps failed" if failures else ""))
     return 1 if failures else 0
 

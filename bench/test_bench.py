@@ -15,6 +15,7 @@ from pathlib import Path
 import generate
 import machine
 import measure
+import page
 import pytest
 import report
 import rows
@@ -268,19 +269,23 @@ def test_report_only(tmp_path: Path) -> None:
     assert "not measured" in page.read_text()
 
 
-def test_a_report_keeps_what_was_measured_of_rows(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    part = f"{rows.TITLE}\n\n| a | b |\n\n"
-    write = ["--report-only", "--no-peers", "--home", str(tmp_path), "--out", str(page)]
+def test_a_report_keeps_what_other_programs_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "page.md"
+    parts = {title: f"{title}\n\n| a | b |\n\n" for title in page.TITLES}
+    write = ["--report-only", "--no-peers", "--home", str(tmp_path), "--out", str(out)]
     assert run.main(write) == 0
-    plain = page.read_text()
-    assert (rows.section(plain), rows.carry("", plain)) == ("", plain)
-    page.write_text(rows.carry(part, plain))
-    assert rows.section(page.read_text()) == part
-    assert page.read_text() == plain.replace("## Machine and versions", f"{part}## Machine and versions")
+    plain = out.read_text()
+    monkeypatch.setattr(page, "PAGE", out)
+    for title in reversed(page.TITLES):
+        page.write(parts[title])
+    both = plain.replace("## Machine and versions", f"{''.join(parts.values())}## Machine and versions")
+    assert out.read_text() == both
     assert run.main(write) == 0
-    assert rows.section(page.read_text()) == part
-    assert rows.carry(part.replace("| a |", "| c |"), page.read_text()).count(rows.TITLE) == 1
+    assert out.read_text() == both
+    for title, part in parts.items():
+        page.write(part.replace("| a |", "| c |"))
+        assert page.section(title, out.read_text()) == part.replace("| a |", "| c |")
+        assert out.read_text().count(title) == 1
 
 
 @pytest.mark.parametrize(

@@ -200,9 +200,9 @@ def _is_unused(folder: Path) -> bool:
 
 
 @contextmanager
-def own_server(data: Path) -> Iterator[str]:
+def own_server(data: Path, *, quick_start: bool = True) -> Iterator[str]:
     """The address of a server of one's own, which keeps everything below ``data``, to be stopped and started at will."""
-    process, port = launch(data, jars(), data / "log")
+    process, port = launch(data, jars(), data / "log", quick_start=quick_start)
     try:
         assert wait_for(port, process), f"no server: {_end_of(data / 'log')}"
         yield f"sc://127.0.0.1:{port}"
@@ -210,8 +210,9 @@ def own_server(data: Path) -> Iterator[str]:
         end(process)
 
 
-def launch(data: Path, found: Path, log: Path) -> tuple[subprocess.Popen, int]:
-    """Starts a server in a process group of its own."""
+def launch(data: Path, found: Path, log: Path, *, quick_start: bool = True) -> tuple[subprocess.Popen, int]:
+    """Starts a server in a process group of its own. ``quick_start``: without the compiler that isn't worth its time
+    where the server lives for minutes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -254,7 +255,7 @@ def launch(data: Path, found: Path, log: Path) -> tuple[subprocess.Popen, int]:
         "spark.sql.catalog.ice.table-default.write.parquet.row-group-size-bytes": 2**20,
     }
     command: list[object] = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256m"]
-    command += ["-XX:TieredStopAtLevel=1"]  # a server that lives for minutes isn't worth the better compiler
+    command += ["-XX:TieredStopAtLevel=1"] if quick_start else []
     command += [f"-Dderby.system.home={data}"]
     command += [f"-Djava.io.tmpdir={data}/tmp", "-Djdk.reflect.useDirectMethodHandle=false"]
     command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
