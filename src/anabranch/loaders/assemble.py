@@ -1,18 +1,15 @@
-"""From parsed files to snapshots: names, duplicates, upstreams, circles, fingerprints."""
+"""From parsed files to snapshots: what there is, what each asset reads, and its fingerprint."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 from anabranch.domain.audit import Audit
-from anabranch.domain.graph import Cycle, order
 from anabranch.domain.hooks import Statements
 from anabranch.domain.ids import Fingerprint, canonical, digest
-from anabranch.domain.names import AssetName, asset_name, nearest
+from anabranch.domain.names import AssetName, nearest
 from anabranch.domain.places import physical_location
 from anabranch.domain.restated import PROPERTY, Restated, mixed, published
 from anabranch.domain.snapshot import (
@@ -27,19 +24,19 @@ from anabranch.domain.snapshot import (
     SeedSource,
     Snapshot,
 )
-from anabranch.errors import DependencyCycle, DuplicateAsset, InvalidName, ModelError, UnknownUpstream, Where
+from anabranch.errors import ModelError, Where
 from anabranch.loaders.analyses import Analyses
 from anabranch.loaders.audits import Auditing, calls
+from anabranch.loaders.naming import SEEDS, Naming
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.settings import NativeSettings, SeedSettings
+from anabranch.loaders.upstreams import Upstreams
 from anabranch.ports.materialization import GROUP
 from anabranch.sql.columns.link import Linked, link
 from anabranch.sql.columns.values import Analysis, Listing
-from anabranch.sql.parsed import ParsedModel, Read
+from anabranch.sql.parsed import ParsedModel
 from anabranch.sql.version import SCHEME, WORDS
 
-MODELS, SEEDS = "models", "seeds"
-RESERVED_SCHEMAS = frozenset(["information_schema", "pg_catalog"])
 NO_AUDITS = "an embedded model has no rows to audit: audit its readers"
 _TELL = 3
 """So many assets are named in a note; the rest is counted."""
@@ -69,15 +66,21 @@ class Assembly:
     """Of each model, what its query is made of."""
     listings: dict[AssetName, Listing | None] = field(default_factory=dict)
     """The columns of each asset, as far as they are known."""
-    defined: dict[AssetName, tuple[str, Where | None]] = field(default_factory=dict)
-    """What defines each asset, and where."""
     queries: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
     """The models that are queries, with their files."""
-    _disabled: dict[str, str] = field(default_factory=dict)
     _seeded: dict[AssetName, tuple[str, ParsedModel]] = field(default_factory=dict)
     """Model files of seeds."""
     _audits: dict[AssetName, tuple[Audit, ...]] = field(default_factory=dict)
     _snapshots: dict[AssetName, Snapshot] = field(default_factory=dict)
+    _naming: Naming = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._naming = Naming(self.root, self.settings.default_schema, self.seeds, self.problems)
+
+    @property
+    def defined(self) -> Mapping[AssetName, tuple[str, Where | None]]:
+        """What defines each asset, and where."""
+        return self._naming.defined
 
     def assets(self) -> dict[AssetName, Snapshot]:
         """One snapshot an asset, by name.
@@ -86,16 +89,17 @@ class Assembly:
             ProjectError: something is wrong; the message tells of all of it.
         """
         for name, source in self.settings.sources.items():
-            if self._define(name, "a source", source.where):
+            if self._naming.claim(name, "a source", source.where):
                 self._add_source(name)
         claimed = self._add_models()
         self._add_seeds(claimed)
         self.problems.stop()
-        reads = {name: self._resolve(name) for name in self.queries}
+        upstreams = Upstreams(self._naming, self.queries)
+        reads = {name: upstreams.of(name) for name in self.queries}
         self.problems.stop()
-        self._add_audits()
+        self._add_audits(upstreams)
         self.problems.stop()
-        for name in self._ordered(reads):
+        for name in upstreams.ordered(reads):
             if name in self.queries:
                 self._add_query(name, reads[name])
         for name, found in self._audits.items():
@@ -115,23 +119,23 @@ class Assembly:
                 saying.setdefault(note, []).append(name)
         return tuple(f"{note} ({_some(names)})" for note, names in sorted(saying.items()))
 
-    # -- names ---------------------------------------------------------------------------------------------------------
+    # -- what there is ------------------------------------------------------------------------------------------------
 
     def _add_models(self) -> set[str]:
         """All models, and seeds that have a model file; the files of those."""
         claimed: set[str] = set()
         for path, model in [(p, m) for p in sorted(self.models) for m in self.models[p]]:
-            name = self._model_name(path, model)
+            name = self._naming.of_model(path, model)
             if name is None:
                 continue
             if not model.enabled:
-                self._disabled[name] = path
+                self._naming.disabled[name] = path
                 continue
             where = Where(self.root / path, *model.name_at)
-            if not self._define(name, path, where):
+            if not self._naming.claim(name, path, where):
                 continue
             if model.kind is Kind.SEED:
-                file = self._seed_file(path, model)
+                file = self._naming.seed_file(path, model)
                 if file is not None:
                     claimed.add(file)
                     self._add_seed(name, file, model)
@@ -143,8 +147,8 @@ class Assembly:
     def _add_seeds(self, claimed: set[str]) -> None:
         for path in sorted(self.seeds):
             if path not in claimed:
-                name = self._path_name(path, SEEDS, SEEDS)
-                if name is not None and self._define(name, path, Where(self.root / path)):
+                name = self._naming.of_path(path, SEEDS, SEEDS)
+                if name is not None and self._naming.claim(name, path, Where(self.root / path)):
                     self._add_seed(name, path, None)
         for name, seed in self.settings.seeds.items():
             snapshot = self._snapshots.get(name)
@@ -154,88 +158,7 @@ class Assembly:
                 message = f"anabranch.yaml speaks of the seed {name}, which doesn't exist"
                 self.problems.add(ModelError(message, asset=name, where=seed.where, hint=hint))
 
-    def _model_name(self, path: str, model: ParsedModel) -> AssetName | None:
-        if model.name is None:
-            return self._path_name(path, MODELS, self.settings.default_schema)
-        where = Where(self.root / path, *model.name_at)
-        return self._name(model.name, where, f"{path} names its model {model.name!r}")
-
-    def _path_name(self, path: str, folder: str, default_schema: str) -> AssetName | None:
-        """``models/sales/eu/orders.sql`` is ``sales.orders``: the first folder is the schema, others only keep
-        order."""
-        parts = path.split("/")[1:]
-        schema = parts[0] if len(parts) > 1 else default_schema
-        said = f"{path} can't name a {folder[:-1]}"
-        name = parts[-1].rpartition(".")[0]
-        if "." in name or "." in schema:
-            hint = "rename the file" if "." in name else "rename the folder"
-            self.problems.add(InvalidName(f"{said}: there is a dot in it", where=Where(self.root / path), hint=hint))
-            return None
-        return self._name(f"{schema}.{name}", Where(self.root / path), said)
-
-    def _name(self, text: str, where: Where, said: str) -> AssetName | None:
-        try:
-            name = asset_name(text)
-            if name.split(".")[-2] in RESERVED_SCHEMAS:
-                raise InvalidName(f"{text!r} lies in a schema of the warehouse's own", hint="choose another schema")
-        except InvalidName as error:
-            why = error.message.rpartition(": ")[2] if ": " in error.message else error.message
-            self.problems.add(InvalidName(f"{said}: {why}", where=where, hint=error.hint))
-            return None
-        return name
-
-    def _define(self, name: AssetName, by: str, where: Where | None) -> bool:
-        """Whether nothing else defines it."""
-        other = self.defined.get(name)
-        if other is None:
-            self.defined[name] = (by, where)
-            return True
-        if other[0] == "a source":
-            message, hint = f"{name} is defined by {by}, and declared as a source", "drop one of them"
-        elif other[0] == by:
-            hint = "rename one of them; of blueprints, write a variable of theirs into the name"
-            message = f"{name} is defined twice in {by}"
-        else:
-            message, hint = f"{name} is defined by {other[0]} and by {by}", "rename one of them"
-        self.problems.add(DuplicateAsset(message, asset=name, where=where, hint=hint))
-        return False
-
-    def _seed_file(self, path: str, model: ParsedModel) -> str | None:
-        """The file that ``kind SEED (path …)`` means; links in the path stay as they are."""
-        assert model.seed is not None
-        said = model.seed.path
-        file = posixpath.normpath(
-            said.removeprefix("$root/") if said.startswith("$root/") else f"{posixpath.dirname(path)}/{said}"
-        )
-        if file in self.seeds:
-            return file
-        where = Where(self.root / path, model.seed.line, model.seed.column, model.seed.length)
-        near = nearest(file, list(self.seeds))
-        if not file.startswith(f"{SEEDS}/"):
-            hint = f"move it into {SEEDS}/"
-            self.problems.add(ModelError(f"{said} doesn't lie in {SEEDS}/", asset=model.name, where=where, hint=hint))
-        else:
-            hint = f"did you mean {near}?" if near else "put the file there"
-            self.problems.add(ModelError(f"there is no {file}", asset=model.name, where=where, hint=hint))
-        return None
-
-    # -- upstreams -----------------------------------------------------------------------------------------------------
-
-    def _resolve(self, name: AssetName) -> list[AssetName]:
-        """What a model reads, each once."""
-        path, model = self.queries[name]
-        found: dict[AssetName, None] = {}
-        for read in model.reads:
-            if read.name in self.defined:
-                found[AssetName(read.name)] = None
-            elif read.name not in found:
-                found[AssetName(read.name)] = None
-                where = Where(self.root / path, read.line, read.column, read.length)
-                message, hint = f"{name} reads {read.name}, which doesn't exist", self._suggest(name, read)
-                self.problems.add(UnknownUpstream(message, asset=name, where=where, hint=hint))
-        return list(found)
-
-    def _add_audits(self) -> None:
+    def _add_audits(self, upstreams: Upstreams) -> None:
         """Of each model. What an audit reads besides its model is no upstream of it."""
         if self.audits is None:
             return
@@ -246,52 +169,9 @@ class Assembly:
             for audit in found:
                 for read in audit.reads:
                     if read not in self.defined:
-                        self._unknown_read(name, path, model, audit, read)
+                        upstreams.refuse_audit(name, path, model, audit, read)
             if found:
                 self._audits[name] = found
-
-    def _unknown_read(self, name: AssetName, path: str, model: ParsedModel, audit: Audit, read: AssetName) -> None:
-        call = next(c for c in calls(model) if c.name == audit.name)
-        near = nearest(read, list(self.defined))
-        hint = f"did you mean {near}?" if near else "declare it under sources: in anabranch.yaml"
-        message = f"the audit {audit.name} of {name} reads {read}, which doesn't exist"
-        self.problems.add(UnknownUpstream(message, asset=name, where=Where(self.root / path, *call.at), hint=hint))
-
-    def _suggest(self, name: AssetName, read: Read) -> str:
-        schema, last = read.name.split(".")[-2:]
-        if read.name in self._disabled:
-            return f"{self._disabled[read.name]} says enabled false"
-        if len(read.name.split(".")) > 2 and f"{schema}.{last}" in self.defined:
-            return f"write {schema}.{last}: names here have no catalog"
-        if read.bare:
-            same = [n for n in self.defined if n.rpartition(".")[2] == last and n != name]
-            if len(same) == 1:
-                return f"did you mean {same[0]}? A name without a schema stands in {self.settings.default_schema}"
-        near = nearest(read.name, [n for n in self.defined if n != name])
-        if near:
-            return f"did you mean {near}?"
-        return "declare it under sources: in anabranch.yaml, if something else makes it"
-
-    def _ordered(self, reads: Mapping[AssetName, list[AssetName]]) -> list[AssetName]:
-        try:
-            return order(reads)
-        except Cycle as cycle:
-            raise self._circle(cycle.path) from cycle
-
-    def _circle(self, path: list[str]) -> DependencyCycle:
-        places: list[Where] = []
-        lines: list[str] = []
-        for name, upstream in pairwise(path):
-            file, model = self.queries[AssetName(name)]
-            read = next(r for r in model.reads if r.name == upstream)
-            places.append(Where(self.root / file, read.line, read.column, read.length))
-            lines.append(f"  {file}:{read.line}:{read.column}  {name} reads {upstream}")
-        if len(path) == 2:
-            message, hint = f"{path[0]} reads itself", "read what it is made from instead"
-        else:
-            message = "\n".join([f"models read each other in a circle: {' → '.join(path)}", *lines])
-            hint = "take one of these reads out"
-        return DependencyCycle(message, asset=path[0], where=places[0], hint=hint)
 
     # -- snapshots -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from anabranch.domain.snapshot import Snapshot
 from anabranch.errors import ModelError, ProjectError
 from anabranch.loaders import former
 from anabranch.loaders.analyses import Analyses, analysis_key, header_key
-from anabranch.loaders.assemble import MODELS, SEEDS, Assembly
+from anabranch.loaders.assemble import Assembly
 from anabranch.loaders.audits import AUDITS, Auditing
 from anabranch.loaders.cache import ParseCache
 from anabranch.loaders.expansion import Expansion, read_uses
@@ -26,6 +26,7 @@ from anabranch.loaders.files import Contents, scan
 from anabranch.loaders.lineage import lineage_of
 from anabranch.loaders.macro_files import SUFFIXES, MacroFiles
 from anabranch.loaders.macro_index import FOLDER
+from anabranch.loaders.naming import MODELS, SEEDS
 from anabranch.loaders.parsing import PYTHON, Parsing, identity, likely_name
 from anabranch.loaders.problems import Problems
 from anabranch.loaders.python_code import LIBRARY
