@@ -279,18 +279,129 @@ def test_the_source_stays_the_table_that_it_is(applied: Shop, anabranch: Anabran
     assert applied.run_sql("SELECT count(*) FROM duckdb_constraints() WHERE table_name = 'orders'") == [(2,)]
 
 
-def test_two_environments_merge_one_after_another(keyed: Shop, anabranch: Anabranch):
-    """The second one's readers were built over what the first hadn't written."""
+OTHER = "UPDATE raw__other.orders SET amount = 66 WHERE id = 6"
+
+
+def two(shop: Shop, anabranch: Anabranch, *writes: str) -> None:
+    """other has a clone of its own; both are written to, and feature's is merged."""
     ok(anabranch("env", "create", "other"))
     ok(anabranch("clone", "raw.orders", "-e", "other"))
-    keyed.run_sql(WRITES[0], "UPDATE raw__other.orders SET amount = 66 WHERE id = 6")
+    shop.run_sql(*WRITES, *writes)
     for name in ("feature", "other"):
         ok(anabranch("apply", name))
     ok(anabranch("promote", "feature", "--yes"))
+
+
+def with_other(shop: Shop, before: list[tuple]) -> list[tuple]:
+    (six,) = [r for r in before if r[0] == 6]
+    return rows(written(before), (6, six[1], 66.0))
+
+
+def test_two_environments_merge_one_after_another(keyed: Shop, anabranch: Anabranch):
+    """The second one's readers were built over what the first hadn't written: it takes that in first."""
+    before = keyed.run_sql(SOURCE)
+    two(keyed, anabranch, OTHER)
+    first_only, revenue = keyed.run_sql(SOURCE), keyed.run_sql(REVENUE)
+    keyed.run_sql(OTHERS[0])
     with keyed.unchanged():
         refused = anabranch("promote", "other", "--yes")
     assert refused.code == 3
     assert "raw.orders" in refused.err
+    assert "apply --merged" in refused.err
+
+    said = ok(anabranch("apply", "other", "--merged", "--json"))
+    assert "what was written is kept, by id: 1 changed" in decision(said)["because"]
+    both = with_other(keyed, before)
+    assert keyed.run_sql("SELECT id, country, amount FROM raw__other.orders ORDER BY id") == rows(
+        both, (2000, "fr", 1.0)
+    )
+    (told,) = anabranch("status", "other", "--json").json["clones"]
+    assert told["written"]
+    rehearsed = keyed.run_sql("FROM marts__other.revenue ORDER BY ALL")
+    assert keyed.run_sql(REVENUE) == revenue != rehearsed
+    assert anabranch("plan", "other", "--json").json["empty"]
+
+    ok(anabranch("promote", "other", "--yes"))
+    assert keyed.run_sql(SOURCE) == rows(both, (2000, "fr", 1.0))
+    assert keyed.run_sql(REVENUE) == rehearsed
+    ok(anabranch("undo", "prod", "--yes"))
+    assert keyed.run_sql(SOURCE) == rows(first_only, (2000, "fr", 1.0))
+    assert keyed.run_sql(REVENUE) == revenue
+
+
+def test_a_clone_nobody_wrote_to_does_not_bring_back_what_was(keyed: Shop, anabranch: Anabranch):
+    two(keyed, anabranch)
+    source, revenue = keyed.run_sql(SOURCE), keyed.run_sql(REVENUE)
+    ok(anabranch("promote", "other", "--yes"))
+    assert keyed.run_sql(REVENUE) == revenue, "nothing was changed in it"
+    said = ok(anabranch("apply", "other", "--merged", "--json"))
+    assert "kept" not in decision(said)["because"]
+    assert keyed.run_sql("SELECT id, country, amount FROM raw__other.orders ORDER BY id") == source
+    assert keyed.run_sql("FROM marts__other.revenue ORDER BY ALL") == revenue
+    assert "nothing to do" in ok(anabranch("promote", "other", "--yes")).out
+    assert keyed.run_sql(REVENUE) == revenue
+
+
+def test_what_was_merged_itself_is_no_longer_an_own_write(keyed: Shop, anabranch: Anabranch):
+    two(keyed, anabranch)
+    said = ok(anabranch("apply", "feature", "--merged", "--json"))
+    assert "kept" not in decision(said)["because"]
+    (told,) = anabranch("status", "feature", "--json").json["clones"]
+    assert not told["written"]
+    assert "nothing to do" in ok(anabranch("promote", "feature", "--yes")).out
+
+
+def test_rows_that_another_has_merged_otherwise_are_a_conflict(keyed: Shop, anabranch: Anabranch):
+    two(keyed, anabranch, "UPDATE raw__other.orders SET amount = 78 WHERE id = 1")
+    with keyed.unchanged():
+        refused = anabranch("apply", "other", "--merged", "--json")
+    assert refused.code == 3
+    (told,) = refused.json["error"]["conflicts"]
+    assert (told["asset"], told["cause"], told["rows"]) == ("raw.orders", "both sides wrote to the same rows", ["1"])
+    keyed.run_sql("UPDATE raw__other.orders SET amount = 77 WHERE id = 1")
+    ok(anabranch("apply", "other", "--merged"))
+    ok(anabranch("promote", "other", "--yes"))
+
+
+@needs_exchange
+def test_without_a_key_what_was_written_is_not_kept(whole: Shop, anabranch: Anabranch):
+    two(whole, anabranch, OTHER)
+    with whole.unchanged():
+        refused = anabranch("apply", "other", "--merged")
+    assert refused.code == 1
+    assert "what was written to the clone of raw.orders in other can't be kept" in refused.err
+    ok(anabranch("clone", "raw.orders", "-e", "other"))
+    ok(anabranch("apply", "other", "--merged"))
+    assert whole.run_sql("SELECT id, country, amount FROM raw__other.orders ORDER BY id") == whole.run_sql(SOURCE)
+
+
+def test_what_is_written_while_the_writes_are_carried_over_is_not_lost(keyed: Shop, anabranch: Anabranch):
+    two(keyed, anabranch, OTHER)
+    keyed.replace(
+        "anabranch.yaml", "sources:", "before_all: [UPDATE raw__other.orders SET amount = -8 WHERE id = 8]\nsources:"
+    )
+    refused = anabranch("apply", "other", "--merged")
+    assert refused.code == 3
+    assert "was written to since the plan was made" in refused.err
+    keyed.replace("anabranch.yaml", "before_all: [UPDATE raw__other.orders SET amount = -8 WHERE id = 8]\n", "")
+    said = ok(anabranch("apply", "other", "--merged", "--json"))
+    assert "by id: 2 changed" in decision(said)["because"]
+    assert keyed.run_sql("SELECT amount FROM raw__other.orders WHERE id IN (6, 8) ORDER BY id") == [(66.0,), (-8.0,)]
+
+
+def test_what_was_taken_in_and_undone_is_not_promoted(keyed: Shop, anabranch: Anabranch):
+    before = keyed.run_sql(SOURCE)
+    two(keyed, anabranch, OTHER)
+    ok(anabranch("apply", "other", "--merged"))
+    ok(anabranch("undo", "other", "--yes"))
+    assert keyed.run_sql("SELECT amount FROM raw__other.orders WHERE id IN (1, 6) ORDER BY id")[1] == (66.0,)
+    with keyed.unchanged():
+        refused = anabranch("promote", "other", "--yes")
+    assert refused.code == 3
+    assert "apply --merged" in refused.err
+    ok(anabranch("apply", "other", "--merged"))
+    ok(anabranch("promote", "other", "--yes"))
+    assert keyed.run_sql(SOURCE) == with_other(keyed, before)
 
 
 def test_an_environment_made_before_takes_the_merge_in(keyed: Shop, anabranch: Anabranch):

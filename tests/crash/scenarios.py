@@ -216,6 +216,18 @@ MERGED = (
     ),
     anabranch("apply", "feature"),
 )
+BEHIND = (
+    *MERGED,
+    anabranch("env", "create", "other"),
+    then(anabranch("clone", "raw.orders", "-e", "other")),
+    sql(
+        "INSERT INTO raw__other.orders VALUES (3000, 'de', 3000.0)",
+        "DELETE FROM raw__other.orders WHERE id = 9",
+        "UPDATE raw__other.orders SET amount = 8 WHERE id = 8",
+    ),
+    anabranch("apply", "other"),
+    PROMOTED[-1],
+)
 Step = Callable[[Path], int]
 
 
@@ -286,6 +298,9 @@ SCENARIOS = {
         WRITTEN, then(anabranch("env", "create", "child", "--from", "feature")), collect, gap=True
     ),
     "promote what was written to a clone": Scenario(MERGED, PROMOTED[-1], PROMOTED[-1], through=True),
+    "take in what another has merged": Scenario(
+        BEHIND, then(anabranch("apply", "other", "--merged")), anabranch("apply", "other"), gap=True
+    ),
     "undo a merge": Scenario((*MERGED, PROMOTED[-1]), anabranch("undo", "prod", "--yes"), collect, through=True),
     "resume": Scenario((*FEATURE, killed("promote", "feature", "--yes")), anabranch("resume"), collect),
 }

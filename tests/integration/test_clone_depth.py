@@ -56,7 +56,7 @@ class TestDepth(LoopProject):
     ) -> None:
         told = decision(call("promote", "feature", "--yes", "--json"))
         assert told["because"].startswith("the clone takes its place")
-        assert told["because"].endswith("bytes copied")
+        assert told["because"].endswith("B copied")
         assert self.read(engine, "raw.orders") == sorted([*ORDERS, *ROW], key=repr)
         call("env", "create", "next")
         told = decision(call("clone", "raw.orders", "-e", "next", "--yes", "--json"))

@@ -17,6 +17,7 @@ class TestDuckDB(EngineLoop):
 
 class TestEmbeddedClickHouse(EngineLoop):
     pytestmark = pytest.mark.clickhouse
+    copies = True
 
     @pytest.fixture
     def warehouse(self) -> Mapping[str, object]:

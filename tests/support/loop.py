@@ -179,6 +179,9 @@ class LoopProject:
     replaces: ClassVar[bool] = True
     """Whether a table can take another's place, other than by its rows."""
 
+    copies: ClassVar[bool] = False
+    """Whether a merge by key makes all rows anew."""
+
     takes_long: ClassVar[bool] = False
     """Whether being killed, and what is refused anyway, is left to another engine of the kind, as long as nobody asks."""
 
@@ -316,7 +319,10 @@ class EngineLoop(LoopProject):
             assert self.read(engine, "raw.orders") == sorted(ORDERS, key=repr)
             return
         told = call("promote", "feature", "--yes", "--json")
-        assert [d["verb"] for d in told["plan"]["decisions"] if d["asset"] == "raw.orders"] == ["merge"]
+        (merge,) = [d for d in told["plan"]["decisions"] if d["asset"] == "raw.orders"]
+        assert merge["verb"] == "merge"
+        if is_keyed:
+            assert ("copied" in merge["because"]) is self.copies
         assert told["built"] == ["marts.ids"], "a view, which read the clone"
         assert self.read(engine, "raw.orders") == sorted([*own, *others], key=repr)
         assert self.read(engine, self.shown("raw.orders", "__feature")) == sorted(own, key=repr), (
@@ -333,6 +339,37 @@ class EngineLoop(LoopProject):
         assert self.read(engine, "raw.orders") == sorted([*own, *others], key=repr)
         assert self.read(engine, "marts.ids") == sorted([(o[0],) for o in (*own, *others)], key=repr)
         assert self.read(engine, "marts.total") == rehearsed
+
+    def test_a_clone_takes_in_what_another_has_merged(
+        self, project: Path, engine: Engine, call: Callable[..., Any]
+    ) -> None:
+        """With what was written to it, so that the outcome was rehearsed before it is promoted."""
+        self.spare()
+        self.write(project, "models/marts/total.sql", "SELECT sum(amount) AS v FROM raw.orders\n")
+        for path in MODELS:
+            (project / f"models/{path}.sql").unlink()
+        said = json.loads((project / "anabranch.yaml").read_text())
+        (project / "anabranch.yaml").write_text(json.dumps({**said, "sources": {"raw.orders": {"key": "id"}}}))
+        self.load(engine, at("orders", "raw"), ORDERS)
+        call("apply", "prod", "--yes")
+        mine = [(3000, "fr", 7.0, date(2020, 1, 3))]
+        for environment, statement, rows in (("feature", "DELETE FROM {} WHERE id < 10", LATE), ("other", None, mine)):
+            call("env", "create", environment)
+            call("clone", "raw.orders", "-e", environment, "--yes")
+            self.change(engine, self.shown("raw.orders", f"__{environment}"), statement, rows)
+        call("apply", "other", "--yes")
+        call("apply", "feature", "--yes")
+        call("promote", "feature", "--yes")
+        merged = [*(o for o in ORDERS if o[0] >= 10), *LATE]
+        both = [*merged, *mine]
+        call("promote", "other", "--yes", code=3)
+        call("apply", "other", "--merged", "--yes")
+        assert self.read(engine, self.shown("raw.orders", "__other")) == sorted(both, key=repr)
+        assert self.read(engine, self.shown("marts.total", "__other")) == [(sum(o[2] for o in both),)]
+        assert self.read(engine, "raw.orders") == sorted(merged, key=repr)
+        call("promote", "other", "--yes")
+        assert self.read(engine, "raw.orders") == sorted(both, key=repr)
+        assert self.read(engine, "marts.total") == [(sum(o[2] for o in both),)]
 
     def test_a_command_that_is_killed_is_gone_on_with(
         self, project: Path, engine: Engine, call: Callable[..., Any]

@@ -77,12 +77,16 @@ class Applier:
         now: Callable[[], datetime],
         listen: events.Listener = events.silent,
         hooks: HookRunner | None = None,
+        *,
+        ready: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
+        """``ready``: the last look before a plan is published; raises ``StalePlan``."""
         self._state = state
         self._hooks = hooks
         self._providers = providers
         self._now = now
         self._listen = listen
+        self._ready = ready
         self._publisher = Publisher(state, providers, listen)
 
     def apply(self, plan: Plan) -> Applied:
@@ -107,6 +111,7 @@ class Applier:
                 swaps, findings = self._stage(plan)
                 report = replace(report, audited=(*report.audited, *findings))
                 self._hold(plan)
+                self._ready(plan)
                 published = self._publisher.publish(plan, self._now(), swaps)
             except Exception:  # whatever it was: the journal is closed, or the plan carried forward
                 self._give_up(plan)

@@ -19,6 +19,7 @@ from anabranch.app.holder import describe
 from anabranch.app.state import AUDITED, CONTENT, PHYSICAL, Physical, Stage, State, line
 from anabranch.app.steps import carry_out
 from anabranch.domain.audit import Finding
+from anabranch.domain.clones import CARRIES
 from anabranch.domain.content import first
 from anabranch.domain.ids import StepId
 from anabranch.domain.journal import Mark, Outcome
@@ -179,7 +180,7 @@ class Builder:
         if in_doubt:
             there = provider.probe(snapshot)
             if isinstance(there, Built):
-                return self._based(there, previous)
+                return self._based(snapshot, there, previous)
             if there is Outcome.UNKNOWN:
                 raise OutcomeUnknown(
                     f"{step.asset} may or may not have been built, and {provider.name} can't tell",
@@ -188,11 +189,11 @@ class Builder:
                 )
         self._listen(events.BuildBegan(step.asset))
         work = Work(step.spans, self._plan.now, in_doubt, self._plan.partial, previous, step.anew)
-        return self._based(provider.build(snapshot, self._inputs(snapshot), work), previous)
+        return self._based(snapshot, provider.build(snapshot, self._inputs(snapshot), work), previous)
 
-    def _based(self, built: Built, previous: Snapshot | None) -> Built:
+    def _based(self, snapshot: Snapshot, built: Built, previous: Snapshot | None) -> Built:
         """A clone of a clone goes back to the same source as that."""
-        if previous is None or previous.kind is not Kind.CLONE:
+        if previous is None or previous.kind is not Kind.CLONE or CARRIES in snapshot.properties:
             return built
         first = self._state.built([previous.location]).get(previous.location)
         return replace(built, base=first.base if first is not None else "")

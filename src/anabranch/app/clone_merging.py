@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from anabranch.app.state import State
-from anabranch.domain import restated
-from anabranch.domain.clones import mark_of
+from anabranch.domain import restated, sizes
+from anabranch.domain.clones import mark_of, merged_mark
 from anabranch.domain.commit import Environment
 from anabranch.domain.content import Content, first
-from anabranch.domain.ids import StepId, TreeId, canonical, digest
+from anabranch.domain.ids import SnapshotId, StepId, TreeId
 from anabranch.domain.merge import Cause, Conflict
-from anabranch.domain.names import AssetName
+from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Merge
 from anabranch.domain.restated import PROPERTY
 from anabranch.domain.snapshot import Kind, Snapshot
@@ -22,7 +22,6 @@ from anabranch.errors import MergeConflict, Refused, StalePlan
 from anabranch.ports.clones import Clones, Merging
 from anabranch.ports.provider import Built, Provider, Refreshes, Staged
 
-_MERGED = "merged"
 Again = Callable[[Mapping[AssetName, Snapshot]], Mapping[AssetName, Snapshot]]
 """As of :meth:`anabranch.ports.loader.Loader.again`."""
 
@@ -59,7 +58,8 @@ class CloneMerging:
                               hint=each.hint)  # fmt: skip
         conflicts = {a: m for a, m in weighed.items() if m.conflicts}
         if conflicts:
-            raise self._conflict(environment, conflicts, changes)
+            sides = {a: (m, changes[a].before, changes[a].after) for a, m in conflicts.items()}
+            raise conflict(environment.name, sides)
         for asset, each in weighed.items():
             change, clone = changes[asset], clones[asset]
             assert change.after is not None
@@ -122,23 +122,6 @@ class CloneMerging:
                 provider.close()
         return known or first((), 0.0)
 
-    def _conflict(
-        self, environment: Environment, found: Mapping[AssetName, Merging], changes: Mapping[AssetName, Change]
-    ) -> MergeConflict:
-        told = [
-            Conflict(a, changes[a].before, changes[a].before, changes[a].after, Cause.ROWS_CHANGED, rows=m.samples)
-            for a, m in found.items()
-        ]
-        asset, first_one = next(iter(found.items()))
-        rows = "1 row" if first_one.conflicts == 1 else f"{first_one.conflicts:,} rows"
-        more = f", and others in {', '.join(list(found)[1:])}" if len(found) > 1 else ""
-        return MergeConflict(
-            f"{rows} of {asset} {'was' if first_one.conflicts == 1 else 'were'} written to in {environment.name}"
-            f" and, otherwise, in {asset} itself{more}",
-            told,
-            hint=f"look at both, and write to the clone what {asset} has there, or shall have there on both sides",
-        )
-
     def stage(self, step: Merge, source: Snapshot, clone: Snapshot, content: Content, now: int) -> Staged:
         """Computes what the source shall hold.
 
@@ -164,16 +147,39 @@ class CloneMerging:
 
 def _written(source: Snapshot) -> Snapshot:
     """A source into which the clone is written whose mark it has."""
-    mark = digest(canonical([_MERGED, source.properties[PROPERTY]]))[: len(source.properties[PROPERTY])]
-    return replace(source, properties={**source.properties, PROPERTY: mark})
+    return replace(source, properties={**source.properties, PROPERTY: merged_mark(source.properties[PROPERTY])})
+
+
+def conflict(
+    name: EnvironmentName, found: Mapping[AssetName, tuple[Merging, SnapshotId | None, SnapshotId | None]]
+) -> MergeConflict:
+    """Rows were written to in clones of ``name``, and in their sources. Of each: what there is, before and after."""
+    told = [
+        Conflict(a, before, before, after, Cause.ROWS_CHANGED, rows=m.samples)
+        for a, (m, before, after) in found.items()
+    ]
+    asset, (first_one, _, _) = next(iter(found.items()))
+    rows = "1 row" if first_one.conflicts == 1 else f"{first_one.conflicts:,} rows"
+    more = f", and others in {', '.join(list(found)[1:])}" if len(found) > 1 else ""
+    return MergeConflict(
+        f"{rows} of {asset} {'was' if first_one.conflicts == 1 else 'were'} written to in {name}"
+        f" and, otherwise, in {asset} itself{more}",
+        told,
+        hint=f"look at both, and write to the clone what {asset} has there, or shall have there on both sides",
+    )
 
 
 def phrase(merging: Merging) -> str:
     """``by id: 2 rows changed, 1 added``; ``as a whole``."""
+    size = merging.size
+    copied = "" if size == 0 else ", its rows copied" if size is None else f", {sizes.told(size)} copied"
     if not merging.keys:
-        size = merging.size
-        copied = "" if size == 0 else ", its rows copied" if size is None else f", {size:,} bytes copied"
         return f"the clone takes its place, for nobody has written to it since{copied}"
+    return counted(merging) + copied
+
+
+def counted(merging: Merging) -> str:
+    """Of rows that are told apart by keys: ``by id: 2 rows changed, 1 added``."""
     numbers = ((merging.changed, "changed"), (merging.added, "added"), (merging.removed, "removed"))
     told = [f"{n:,} {what}" for n, what in numbers if n]
     return f"by {', '.join(merging.keys)}: {', '.join(told) or 'no row'}"

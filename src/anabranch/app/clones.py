@@ -12,6 +12,7 @@ from anabranch.app.state import TOKEN, State
 from anabranch.domain import intervals, restated
 from anabranch.domain.clones import (
     AT,
+    CARRIES,
     COPIED,
     DEPTH,
     ORIGIN,
@@ -22,19 +23,22 @@ from anabranch.domain.clones import (
     cloned,
     clones_among,
     differs,
+    is_behind,
     mark_of,
     marked,
+    merged_mark,
     uncloned,
 )
 from anabranch.domain.commit import Environment
 from anabranch.domain.ids import TreeId, canonical
 from anabranch.domain.names import AssetName, EnvironmentName, nearest
-from anabranch.domain.restated import Restated
+from anabranch.domain.plan import Plan
+from anabranch.domain.restated import PROPERTY, Restated
 from anabranch.domain.snapshot import Kind, Snapshot
-from anabranch.errors import NotFound, Refused, WarehouseBusy
+from anabranch.errors import NotFound, Refused, StalePlan, WarehouseBusy
 from anabranch.ports.clones import Clones
 from anabranch.ports.loader import Project
-from anabranch.ports.provider import Provider
+from anabranch.ports.provider import Built, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,9 @@ class CloneKeeper:
         ]
 
     def _is_written(self, clone: Snapshot, begun: str) -> bool:
-        """Of one with the mark that it has by now."""
+        """Of one with the mark that it has by now. What was written to the clone whose place it took counts."""
+        if CARRIES in clone.properties:
+            return True
         return marked(clone, mark_of(clone, begun, begun)).properties != clone.properties
 
     def promoted(self, source: Environment, into: Environment) -> dict[AssetName, Snapshot]:
@@ -182,8 +188,7 @@ class CloneKeeper:
                 hint=f"anabranch promote {source.name} --into {self._trunk}",
             )
         looked = self.look(source)
-        if looked.notes:
-            raise WarehouseBusy(looked.notes[0], hint="try again")
+        _require_looked(looked)
         for asset, clone in sorted(theirs.items()):
             if PAST in clone.properties:
                 raise Refused(
@@ -223,11 +228,60 @@ class CloneKeeper:
             return project
         return replace(project, assets={**project.assets, **found}, notes=project.notes + looked.notes + notes)
 
+    def caught_up(self, name: EnvironmentName, looked: Looked, trunk: Environment, now: datetime) -> Looked:
+        """The same, with new clones in the place of those into whose sources others were merged meanwhile: these begin
+        as the source is now, and with what was written to the earlier one. Raises ``WarehouseBusy`` where that isn't
+        known.
+        """
+        entries = self._state.trees.entries(self._state.commit(trunk.head).tree)
+        found = self._state.snapshots([entries[a] for a in looked.clones if a in entries])
+        sources = {s.asset: s for s in found.values() if s.kind is Kind.EXTERNAL}
+        behind = {
+            a: s
+            for a, s in looked.clones.items()
+            if a in sources and PAST not in s.properties and is_behind(s, sources[a])
+        }
+        if not behind:
+            return looked
+        _require_looked(looked)
+        anew: dict[AssetName, Snapshot] = {}
+        for asset, clone in behind.items():
+            source = sources[asset]
+            mark = clone.properties.get(PROPERTY) if differs(clone) and asset not in looked.lost else None
+            if mark is not None and source.properties.get(PROPERTY) == merged_mark(mark):
+                mark = None  # it is what was merged
+            anew[asset] = self.begin(name, source, now, carries=mark or "")
+        return replace(looked, clones={**looked.clones, **anew}, lost=looked.lost - anew.keys())
+
+    def require_carried(self, plan: Plan) -> None:
+        """Raises ``StalePlan`` where an earlier clone was written to after its writes were carried over."""
+        found = self._state.snapshots([i for b in plan.builds for i in (b.snapshot, b.previous) if i is not None])
+        for step in plan.builds:
+            mark = found[step.snapshot].properties.get(CARRIES)
+            if mark is None or step.previous is None:
+                continue
+            old = found[step.previous]
+            token = self._tokens([old]).get(old.location)
+            begun = self._state.built([old.location]).get(old.location, Built())
+            if token is None or mark_of(old, token, begun.token) != mark:
+                raise StalePlan(
+                    f"the clone of {step.asset} was written to since the plan was made", hint="plan again",
+                    asset=step.asset,
+                )  # fmt: skip
+
     # -- new ones --------------------------------------------------------------------------------------------------
     def begin(
-        self, name: EnvironmentName, source: Snapshot, now: datetime, *, past: datetime | None = None, origin: str = ""
+        self,
+        name: EnvironmentName,
+        source: Snapshot,
+        now: datetime,
+        *,
+        past: datetime | None = None,
+        origin: str = "",
+        carries: str = "",
     ) -> Snapshot:
-        """A new clone. Raises ``Refused`` where the source can't be cloned as it was at ``past``."""
+        """A new clone. ``carries``: the mark of an earlier one whose writes it has. Raises ``Refused`` where the source
+        can't be cloned as it was at ``past``."""
         provider = cast(Clones, self._providers[source.provider])
         moment = past.isoformat() if past is not None else ""
         identifier = clone_id(name, source.id, moment, origin, now.isoformat())
@@ -240,7 +294,7 @@ class CloneKeeper:
         depth = self._depth(source) + 1
         is_copy = provider.copies_clone(depth)
         begun = Begun(
-            identifier, location, intervals.seconds(now), moment, origin, is_copy, depth=0 if is_copy else depth
+            identifier, location, intervals.seconds(now), moment, origin, is_copy, 0 if is_copy else depth, carries
         )
         return cloned(source, begun)
 
@@ -325,3 +379,8 @@ class CloneKeeper:
                 " anabranch clone TABLE --at TIME",
             )
         return found
+
+
+def _require_looked(looked: Looked) -> None:
+    if looked.notes:
+        raise WarehouseBusy(looked.notes[0], hint="try again")

@@ -11,15 +11,16 @@ from typing import cast
 from anabranch.app.apply import Inputs
 from anabranch.app.auditing import lacking
 from anabranch.app.clone_merging import Told
+from anabranch.app.clone_weighing import Weighing
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.refreshing import Returning
 from anabranch.app.releasing import Releasing
 from anabranch.app.restating import Restatement, is_barred, restated_spans
 from anabranch.app.state import State
 from anabranch.app.waiting import Gate, due
-from anabranch.domain import intervals, planner, schedule, sizes
+from anabranch.domain import intervals, planner, schedule
 from anabranch.domain.auditing import Lookup, audit_step, with_audits
-from anabranch.domain.clones import COPIED, ORIGIN, PAST, WRITTEN, uncloned
+from anabranch.domain.clones import CARRIES, ORIGIN
 from anabranch.domain.commit import Action, Environment
 from anabranch.domain.graph import order
 from anabranch.domain.ids import CommitId, PlanId, SnapshotId, StepId, TreeId
@@ -27,8 +28,8 @@ from anabranch.domain.intervals import Span
 from anabranch.domain.names import AssetName, EnvironmentName
 from anabranch.domain.plan import Audits, Build, Decision, Plan, Reason, Refresh, Requirement, Return, Step, Verb
 from anabranch.domain.snapshot import HISTORY, INCREMENTAL, Kind, Snapshot
-from anabranch.errors import Refused, WarehouseBusy
-from anabranch.ports.clones import Clones, Weight
+from anabranch.errors import WarehouseBusy
+from anabranch.ports.clones import Clones
 from anabranch.ports.provider import Fault, Provider
 from anabranch.ports.signals import Signals
 
@@ -86,6 +87,7 @@ class Drafter:
         self._explain = explain
         self._now = now
         self._inspector = inspector
+        self._weighing = Weighing(providers, inspector)
 
     def draft(self, aim: Aim) -> Plan:
         """What is to be done."""
@@ -126,7 +128,9 @@ class Drafter:
             if isinstance(s, Build) and s.previous and aim.restates is None and not is_clone(snapshots[s.snapshot])
         }
         decisions = [
-            self._weighed(aim, d, snapshots) if d.verb is Verb.BUILD and d.after and is_clone(snapshots[d.after]) else d
+            self._weighing.weighed(aim.environment, d, snapshots, is_back=aim.restores is not None)
+            if d.verb is Verb.BUILD and d.after and is_clone(snapshots[d.after])
+            else d
             for d in decisions
         ]
         phrases = {t.step.asset: t.phrase for t in aim.merges}
@@ -167,30 +171,6 @@ class Drafter:
             same=aim.same,
         )
 
-    def _weighed(self, aim: Aim, decision: Decision, snapshots: Mapping[SnapshotId, Snapshot]) -> Decision:
-        """What a new clone costs. Raises ``Refused`` for one that can't be made again as it was."""
-        assert decision.after is not None
-        clone = snapshots[decision.after]
-        if aim.restores is not None and (WRITTEN in clone.properties or ORIGIN in clone.properties):
-            raise Refused(
-                f"the clone of {clone.asset} that {aim.environment} had then was cleaned up, with all that was in it",
-                asset=clone.asset,
-                hint=f"make another one: anabranch clone {clone.asset} -e {aim.environment}",
-            )
-        provider = cast(Clones, self._providers[clone.provider])
-        source = uncloned(clone)
-        if ORIGIN in clone.properties and decision.before is not None:
-            source = snapshots[decision.before]
-        try:
-            weight = provider.weigh(source, past=PAST in clone.properties, is_copy=COPIED in clone.properties)
-        except WarehouseBusy as busy:
-            return replace(decision, verb=Verb.CLONE, because=f"its size isn't known: {busy.message}")
-        finally:
-            self._inspector.release()
-        past = clone.properties.get(PAST)
-        told = told_weight(weight) + (f", as it was at {past}" if past else "")
-        return replace(decision, verb=Verb.COPY if weight.why else Verb.CLONE, because=told)
-
     def _worked(
         self,
         step: Build,
@@ -203,8 +183,9 @@ class Drafter:
         """A build with what it fills, and what it carries over."""
         snapshot, was = snapshots[step.snapshot], before.get(step.asset)
         if snapshot.kind is Kind.CLONE:
-            is_origin = ORIGIN in snapshot.properties and was is not None and snapshots[was].kind is Kind.CLONE
-            return replace(step, previous=was if is_origin else None)
+            is_earlier = was is not None and is_clone(snapshots[was])
+            is_made_of_it = bool(snapshot.properties.keys() & {ORIGIN, CARRIES})
+            return replace(step, previous=was if is_earlier and is_made_of_it else None)
         if snapshot.kind in HISTORY:
             carries = was is not None and was != step.snapshot and snapshots[was].kind in HISTORY
             return replace(step, previous=was if carries else None)
@@ -395,15 +376,6 @@ def _is_view(snapshot: Snapshot) -> bool:
 
 def is_clone(snapshot: Snapshot) -> bool:
     return snapshot.kind is Kind.CLONE
-
-
-def told_weight(weight: Weight) -> str:
-    """``zero-copy``; ``1.2 GB, 10,000,000 rows (duckdb has no clones)``."""
-    if not weight.why:
-        return "zero-copy"
-    size = f"{sizes.told(weight.size)}, " if weight.size is not None else ""
-    rows = f"{weight.rows:,} row{'' if weight.rows == 1 else 's'} " if weight.rows is not None else ""
-    return f"{size}{rows}({weight.why})"
 
 
 def _ahead(built: Iterable[Snapshot], now: datetime) -> tuple[str, ...]:

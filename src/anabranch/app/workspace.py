@@ -120,7 +120,7 @@ class Workspace:
         self._naming = Naming(state, rules, here)
         self._signals = signals
         self._hooks = HookRunner(tables, hooks, listen)
-        self._applier = Applier(state, providers, now, listen, self._hooks)
+        self._applier = Applier(state, providers, now, listen, self._hooks, ready=self._clones.require_carried)
         self._janitor = Janitor(state, providers, rules.retention)
 
     def now(self) -> datetime:
@@ -147,6 +147,8 @@ class Workspace:
         if self.state.environment(trunk) is not None and (merged or there is None):
             sources.insert(0, trunk)
         looked = self._clones.look(there) if there is not None else Looked({})
+        if merged and looked.clones:
+            looked = self._clones.caught_up(name, looked, self.state.require(trunk), self._now())
         restated = {a: m for e in sources for a, m in self._restated(e).items() if a not in looked.clones}
         found = self.loader.load(name, restated | self._clones.marks(looked))
         return self._clones.put_back(found, name, looked, self._now())

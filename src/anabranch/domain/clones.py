@@ -3,7 +3,8 @@
 A clone nobody wrote to publishes what its source publishes: readers in the environment share what others built over the
 source, and read the source itself. Once it was written to, it gets a *mark* (:mod:`anabranch.domain.restated`), made of
 its id and of a token for its content: its readers become other assets in this environment, and read the clone. So does
-one that didn't begin as its source is: pinned to the past, or cloned from another environment's.
+one that didn't begin as its source is: pinned to the past, cloned from another environment's, or made with what was
+written to an earlier one, whose place it takes since another was merged into the source.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from anabranch.domain.snapshot import Kind, Snapshot
 
 ID, AT, PAST, ORIGIN, WRITTEN, COPIED = "clone", "cloned_at", "past", "cloned_from", "written", "copied"
 DEPTH = "depth"
+CARRIES = "carries"
 _SOURCE = "source_mark"
-_OWN = frozenset({ID, AT, PAST, ORIGIN, WRITTEN, COPIED, DEPTH, _SOURCE})
+_OWN = frozenset({ID, AT, PAST, ORIGIN, WRITTEN, COPIED, DEPTH, CARRIES, _SOURCE})
 _DIGITS = 16
+_MERGED = "merged"
 
 
 def clone_id(*said: str) -> str:
@@ -42,6 +45,8 @@ class Begun:
     is_copy: bool = False
     depth: int = 0
     """Of how many clones of one another it is the last; 0 where rows were copied, or nobody counts."""
+    carries: str = ""
+    """The mark of the environment's earlier clone whose writes it begins with."""
 
 
 def cloned(source: Snapshot, begun: Begun) -> Snapshot:
@@ -51,6 +56,7 @@ def cloned(source: Snapshot, begun: Begun) -> Snapshot:
     own = {ID: begun.id, AT: str(begun.at), PAST: begun.past, ORIGIN: begun.origin, _SOURCE: mark or ""}
     own[COPIED] = "true" if begun.is_copy else ""
     own[DEPTH] = str(begun.depth) if begun.depth else ""
+    own[CARRIES] = begun.carries
     properties.update({k: v for k, v in own.items() if v})
     found = replace(source, kind=Kind.CLONE, location=begun.location, properties=properties)
     return marked(found, mark_of(found, "", ""))
@@ -61,7 +67,7 @@ def mark_of(clone: Snapshot, token: str, begun: str) -> str | None:
     said = clone.properties
     if token != begun:
         return digest(canonical([said[ID], token]))[:_DIGITS]
-    return digest(canonical([said[ID]]))[:_DIGITS] if PAST in said or ORIGIN in said else None
+    return digest(canonical([said[ID]]))[:_DIGITS] if said.keys() & {PAST, ORIGIN, CARRIES} else None
 
 
 def marked(clone: Snapshot, mark: str | None) -> Snapshot:
@@ -92,6 +98,16 @@ def uncloned(snapshot: Snapshot) -> Snapshot:
 def differs(snapshot: Snapshot) -> bool:
     """Whether it is a clone that holds something else than its source did when it was made: its readers read it."""
     return snapshot.kind is Kind.CLONE and WRITTEN in snapshot.properties
+
+
+def is_behind(clone: Snapshot, source: Snapshot) -> bool:
+    """Whether its source was another one when it was made, as far as what was merged into that decides."""
+    return clone.properties.get(_SOURCE) != source.properties.get(PROPERTY)
+
+
+def merged_mark(mark: str) -> str:
+    """That of a source into which a clone of this mark was merged."""
+    return digest(canonical([_MERGED, mark]))[: len(mark)]
 
 
 def clones_among(snapshots: Mapping[AssetName, Snapshot]) -> dict[AssetName, Snapshot]:

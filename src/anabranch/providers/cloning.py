@@ -7,12 +7,12 @@ can be cut off after any statement, and be gone on with.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from anabranch.domain.clones import COPIED, DEPTH, PAST
+from anabranch.domain.clones import CARRIES, COPIED, DEPTH, PAST
 from anabranch.domain.names import AssetName
 from anabranch.domain.places import base_location
 from anabranch.domain.snapshot import Kind, Snapshot
@@ -33,9 +33,16 @@ def can_clone(engine: Engine) -> bool:
     return engine.capabilities.get(Capability.CLONE_TABLE) in _SOME
 
 
-def make(session: Session, engine: Engine, snapshot: Snapshot, source: Relation, origin: Snapshot | None) -> Built:
+def make(
+    session: Session,
+    engine: Engine,
+    snapshot: Snapshot,
+    source: Relation,
+    origin: Snapshot | None,
+    carry: Callable[[], None] | None = None,
+) -> Built:
     """Makes the clone of what stands at ``source``, wholly or not at all. ``origin``: another environment's clone,
-    where that is what stands there."""
+    where that is what stands there. ``carry``: writes to it what it is to have besides."""
     clone, base = relation(snapshot.location), base_of(snapshot)
     session.create_schemas([clone.schema])
     try:
@@ -46,12 +53,29 @@ def make(session: Session, engine: Engine, snapshot: Snapshot, source: Relation,
         else:
             session.create_table(clone, f"SELECT * FROM {name(session, source)}")
         _keep_base(session, engine, snapshot, source, origin)
-        return look(session, clone, None if before is None or before != session.version(source) else before)
+        made = look(session, clone, None if before is None or before != session.version(source) else before)
+        if carry is None:
+            return made
+        carry()
+        return replace(made, rows=session.count(clone), token=token(session, clone))
     except BaseException:
         with suppress(AnabranchError):
             session.drop([clone, base])
             session.drop_schemas([clone.schema])
         raise
+
+
+def is_whole(session: Session, engine: Engine, clone: Snapshot) -> bool:
+    """Of one that isn't shown yet: whether all is there that belongs to it, as far as that can be told."""
+    if CARRIES in clone.properties:
+        return False
+    has_base = session.describe(base_of(clone)) is not None
+    return has_base or not _wants_base(engine, clone)
+
+
+def _wants_base(engine: Engine, clone: Snapshot) -> bool:
+    """Where it is another copy, only if there is a key to tell rows apart by."""
+    return bool(clone.keys) or (can_clone(engine) and COPIED not in clone.properties)
 
 
 def _how(snapshot: Snapshot, engine: Engine) -> Cloning:
@@ -66,11 +90,11 @@ def base_of(clone: Snapshot) -> Relation:
 
 
 def _keep_base(session: Session, engine: Engine, clone: Snapshot, source: Relation, origin: Snapshot | None) -> None:
-    """Keeps what a clone began as, to tell what was written to it, and to its source. Where that needs another copy,
-    only if there is a key to tell rows apart by. A clone of another environment's clone began as that one did."""
+    """Keeps what a clone began as, to tell what was written to it, and to its source. A clone of another environment's
+    clone began as that one did."""
     base, began = base_of(clone), relation(clone.location)
     is_copy = not can_clone(engine) or COPIED in clone.properties
-    if is_copy and not clone.keys:
+    if not _wants_base(engine, clone):
         return
     if origin is not None:
         began = base_of(origin)

@@ -48,12 +48,15 @@ class _Way:
 class Merge:
     """One clone that is to get into its source. ``made``: what was found of it when it was made."""
 
-    def __init__(self, session: Session, engine: Engine, clone: Snapshot, made: Built) -> None:
+    def __init__(
+        self, session: Session, engine: Engine, clone: Snapshot, made: Built, into: Relation | None = None
+    ) -> None:
+        """``into``: a newer clone of the same source, which gets its rows instead."""
         self._session = session
         self._engine = engine
         self._clone = clone
         self._made = made
-        self._source = relation(clone.asset)
+        self._source = into or relation(clone.asset)
 
     def weigh(self) -> Merging:
         """See :meth:`anabranch.ports.clones.Clones.weigh_merge`."""
@@ -73,7 +76,11 @@ class Merge:
             order = ", ".join(str(n + 1) for n in range(len(way.merge.keys)))
             rows = self._session.query(f"{conflicts} ORDER BY {order} LIMIT {SAMPLES}").rows
             samples = tuple(", ".join(str(v) for v in row) for row in rows)
-        return Merging(tuple(way.merge.keys), changed, added, removed, number, samples, size=0)
+        size: int | None = 0
+        if way.write is not Write.KEYS:  # all rows are made anew
+            held = self._session.held([self._source]).get(self._source)
+            size = held.total if held else None
+        return Merging(tuple(way.merge.keys), changed, added, removed, number, samples, size)
 
     def stage(self, source: Snapshot, content: Content, now: float) -> Staged:
         """See :meth:`anabranch.ports.clones.Clones.stage_merge`."""
@@ -111,6 +118,29 @@ class Merge:
         session.clone(way.table, rows, Cloning(is_deep=self._is_deep))
         depth = 1 if self._is_deep else self._depth + 2  # the source will be a clone of these rows
         return Generation(current, Write.REPLACE, (), now, token=content_token(session, rows), depth=depth)
+
+    def carry(self) -> None:
+        """Writes to the newer clone, which nobody sees yet, what was written to this one. Raises ``Refused``."""
+        session, way = self._session, self._way()
+        if way.merge is None:
+            raise Refused(f"no key tells the rows of {self._clone.asset} apart", asset=self._clone.asset)
+        self.check()
+        rows, spare = scraps(self._source)
+        session.drop([rows, spare])
+        try:
+            if way.write is Write.KEYS:
+                session.create_table(rows, way.merge.writes())
+                columns = [c for c, _ in way.merge.columns]
+                session.merge(self._source, rows, way.merge.keys, columns, MARK)
+                session.drop([rows])
+            else:
+                self._make_whole(way.merge, rows, spare)
+                session.drop([self._source])
+                session.rename(rows, self._source.name)
+        except BaseException:
+            with suppress(AnabranchError):
+                session.drop([rows, spare])
+            raise
 
     @property
     def _depth(self) -> int:
@@ -210,6 +240,11 @@ class Merge:
                 hint=f"declare the source's key in anabranch.yaml (sources: {self._clone.asset}: key:), and clone it"
                 " again: then only the rows that were written are merged",
             )
+
+
+def scraps(clone: Relation) -> tuple[Relation, Relation]:
+    """What stands beside a clone while it is made with what was written to an earlier one."""
+    return fresh(clone, 1), rest(clone, 1)
 
 
 def _written(clone: Snapshot) -> Refused:

@@ -10,6 +10,7 @@ from functools import partial
 from types import MappingProxyType
 
 from anabranch.domain.audit import Audit, Finding
+from anabranch.domain.clones import CARRIES
 from anabranch.domain.content import Content
 from anabranch.domain.journal import Outcome
 from anabranch.domain.names import AssetName, EnvironmentName
@@ -73,8 +74,7 @@ class ModelsProvider(Clones, Reading):
         try:
             with self._session(snapshot.asset) as session:
                 if snapshot.kind is Kind.CLONE:
-                    source = self._source_of(session, snapshot, work.previous)
-                    built = cloning.make(session, self.engine, snapshot, source, work.previous)
+                    built = self._clone(session, snapshot, work.previous)
                     return replace(built, seconds=time.perf_counter() - began)
                 self._ensure_schema(session, place.schema)
                 if snapshot.kind in INCREMENTAL | HISTORY:
@@ -87,14 +87,19 @@ class ModelsProvider(Clones, Reading):
             raise StatementFailed(f"{place} was made but isn't there", asset=snapshot.asset)
         return Built(rows, found.columns, found.definition, time.perf_counter() - began, content)
 
-    def _source_of(self, session: Session, clone: Snapshot, origin: Snapshot | None) -> Relation:
-        """What a clone is made of: a source, or another environment's clone."""
-        if origin is None:
-            return relation(clone.asset)
-        found = cloning.table_of(session, origin)
+    def _clone(self, session: Session, clone: Snapshot, other: Snapshot | None) -> Built:
+        """A clone is made of a source, and has what was written to an earlier one (``other``); or it is made of another
+        environment's clone."""
+        source = relation(clone.asset)
+        if other is None:
+            return cloning.make(session, self.engine, clone, source, None)
+        if CARRIES in clone.properties:
+            earlier = merging.Merge(session, self.engine, other, Built(), relation(clone.location))
+            return cloning.make(session, self.engine, clone, source, None, earlier.carry)
+        found = cloning.table_of(session, other)
         if found is None:
-            raise StatementFailed(f"{origin.location} is gone", asset=clone.asset)
-        return found
+            raise StatementFailed(f"{other.location} is gone", asset=clone.asset)
+        return cloning.make(session, self.engine, clone, found, other)
 
     def _maker(
         self,
@@ -176,7 +181,10 @@ class ModelsProvider(Clones, Reading):
             found = self._turns.look(session, relation(snapshot.location), is_view=snapshot.kind is Kind.VIEW)
             if found is None:
                 return Outcome.NOT_APPLIED
-            if snapshot.kind is Kind.CLONE:  # nobody could write to it yet; what its source was then isn't known
+            if snapshot.kind is Kind.CLONE:
+                if not found.is_view and not cloning.is_whole(session, self.engine, snapshot):
+                    return Outcome.NOT_APPLIED
+                # nobody could write to it yet; what its source was then isn't known
                 return cloning.look(session, found.relation, None)
             content = None
             if snapshot.kind in INCREMENTAL | HISTORY:
