@@ -116,6 +116,39 @@ def test_what_was_written_gets_into_the_source_and_nothing_is_computed(keyed: Sh
     assert keyed.run_sql(REVENUE) == rehearsed
 
 
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        ("UPDATE raw.orders SET amount = 5 WHERE id = 1", "id 1"),
+        ("DELETE FROM raw.orders WHERE id IN (1000, 1)", "id 1\n"),
+        ("INSERT INTO raw.orders VALUES (2, 'fr', 3.0)", "id 2"),
+    ],
+    ids=["changed", "removed", "added"],
+)
+def test_merged_rows_that_others_wrote_to_since_are_not_taken_back(
+    keyed: Shop, anabranch: Anabranch, write: str, told: str
+):
+    before = keyed.run_sql(SOURCE)
+    keyed.run_sql(*WRITES)
+    ok(anabranch("apply", "feature"))
+    ok(anabranch("promote", "feature", "--yes"))
+    merged = keyed.run_sql(SOURCE)
+    keyed.run_sql(write, OTHERS[0])
+    with keyed.unchanged():
+        refused = anabranch("undo", "prod", "--yes")
+    assert refused.code == 1
+    assert f"that would be lost: {told}" in refused.err
+    # as it was merged, or as it was before: both are as good
+    for state in (merged, before):
+        keyed.run_sql("DELETE FROM raw.orders WHERE id IN (1, 2, 1000)")
+        for row in state:
+            if row[0] in (1, 2, 1000):
+                keyed.run_sql(f"INSERT INTO raw.orders VALUES ({row[0]}, '{row[1]}', {row[2]})")
+        ok(anabranch("undo", "prod", "--yes", "--dry-run"))
+    ok(anabranch("undo", "prod", "--yes"))
+    assert keyed.run_sql(SOURCE) == rows(before, (2000, "fr", 1.0))
+
+
 def test_the_same_rows_written_on_both_sides_are_a_conflict(keyed: Shop, anabranch: Anabranch):
     keyed.run_sql(*WRITES, "UPDATE raw__feature.orders SET amount = 44 WHERE id IN (3, 4)", OTHERS[1])
     ok(anabranch("apply", "feature"))
@@ -428,7 +461,12 @@ def test_what_merging_left_behind_is_collected(keyed: Shop, anabranch: Anabranch
     merged = keyed.run_sql(SOURCE)
     ok(anabranch("gc"))
     left = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw' ORDER BY ALL"
-    assert keyed.run_sql(left) == [("orders",), ("orders__anabranch_u1",), ("orders__g7",)]
+    assert keyed.run_sql(left) == [
+        ("orders",),
+        ("orders__anabranch_u1",),
+        ("orders__anabranch_u1000001",),
+        ("orders__g7",),
+    ]
     ok(anabranch("env", "drop", "feature"))
     collect(anabranch, monkeypatch)
     assert keyed.run_sql(left) == [("orders",), ("orders__g7",)]

@@ -54,11 +54,20 @@ def rest(place: Relation, number: int) -> Relation:
     return _beside(place, f"__u{number}")
 
 
+def done(place: Relation, number: int) -> Relation:
+    """Where the rows of a write stay once it is made, to tell whether somebody has written to the same since."""
+    return rest(place, _PARTS + number)
+
+
 def is_beside(location: str) -> bool:
     """Whether a table is a generation's, and not a location of its own."""
     stem, _, end = location.rpartition("__")
     end = end.removeprefix(f"{OWN_PREFIX}_")
     return bool(stem) and end[:1] in ("g", "u") and end[1:].isdigit()
+
+
+def _is_rest(name: str) -> bool:
+    return name.rstrip("0123456789").endswith("u")
 
 
 def is_foreign(place: Relation) -> bool:
@@ -148,6 +157,8 @@ def beside(session: Session, keep: Mapping[str, Collection[int]]) -> list[Relati
         place_of = names.get((each.relation.schema, stem))
         if place_of is not None and is_beside(each.relation.name):
             number = int(each.relation.name[len(stem) :])
+            if _is_rest(each.relation.name):
+                number %= _PARTS  # the two go together
             if number not in places[place_of]:
                 found.append(each.relation)
     return found

@@ -25,7 +25,7 @@ from anabranch.ports.cloning import Cloning
 from anabranch.ports.engine import Engine, Relation, Session, name
 from anabranch.ports.provider import Built, Staged, Swap
 from anabranch.providers import cloning
-from anabranch.providers.generations import Record, column_names, fresh, rest
+from anabranch.providers.generations import Record, column_names, done, fresh, rest
 from anabranch.providers.standing import relation
 from anabranch.sql.merging import KeyedMerge
 from anabranch.sql.writing import MARK, Writing
@@ -305,15 +305,40 @@ def check_return(session: Session, source: Snapshot, content: Content, to: int) 
     """See :meth:`anabranch.ports.clones.Clones.check_return`."""
     table = relation(source.location)
     for number, forth in content.way(to):
-        made = content.generations[number]
-        if forth or made.write is not Write.REPLACE or number != content.current:
+        generation = content.generations[number]
+        if forth or number != content.current:
             continue
-        if made.token != content_token(session, table):
+        if generation.write is Write.KEYS:
+            _check_rows(session, source, number, generation.keys)
+        elif generation.token != content_token(session, table):
             raise Refused(
                 f"{source.asset} was written to since a clone took its place, and that would be lost",
                 asset=source.asset,
                 hint=f"what it was before is in {rest(table, number)}: take from it what you need, by SQL",
             )
+
+
+def _check_rows(session: Session, source: Snapshot, number: int, keys: Sequence[str]) -> None:
+    """Raises ``Refused`` where a row that a merge wrote is neither as that wrote it nor as it was before."""
+    table = relation(source.location)
+    written, before = done(table, number), rest(table, number)
+    columns = columns_of(session, table)
+    if columns is None or columns_of(session, written) is None or columns_of(session, before) is None:
+        return  # the table is gone, or the merge was taken back already
+    listed, mark = session.grammar.columns([c for c, _ in columns]), session.grammar.identifier(MARK)
+    there = f"(SELECT {listed} FROM {name(session, written)} WHERE {mark}) AS made"
+    merge = KeyedMerge(session.grammar, there, "", name(session, table), columns, keys)
+    order = ", ".join(str(n + 1) for n in range(len(keys)))
+    found = session.query(f"{merge.conflicts(name(session, before))} ORDER BY {order}", SAMPLES + 1).rows
+    if found:
+        told = "; ".join(", ".join(str(v) for v in row) for row in found[:SAMPLES])
+        raise Refused(
+            f"rows of {source.asset} that were merged were written to since, and that would be lost:"
+            f" {', '.join(keys)} {told}{' …' if len(found) > SAMPLES else ''}",
+            asset=source.asset,
+            hint=f"what they were before is in {before}: write that to {source.asset} yourself where it shall be so,"
+            " then again",
+        )
 
 
 class Exchange:
@@ -332,20 +357,26 @@ class Exchange:
             if columns_of(self._session, rows) is None:  # it was done before a crash
                 continue
             if content.generations[number].write is Write.KEYS:
-                self._write(table, rows, kept, content.generations[number].keys)
+                self._write(table, rows, kept, content.generations[number].keys, done(table, number), forth=forth)
             elif self._session.transacts:
                 self._fill(table, rows, kept)
             else:
                 self._replace(table, rows, kept)
 
-    def _write(self, table: Relation, rows: Relation, kept: Relation, keys: Sequence[str]) -> None:
+    def _write(
+        self, table: Relation, rows: Relation, kept: Relation, keys: Sequence[str], written: Relation, *, forth: bool
+    ) -> None:
         session = self._session
         columns = column_names(session, table)
         if columns_of(session, kept) is None:
             names = name(session, table), name(session, rows)
             session.create_table(kept, Writing(session.grammar).replaced_keys(*names, columns, keys))
         session.merge(table, rows, keys, columns, MARK)
-        session.drop([rows])
+        session.drop([written])
+        if forth:
+            session.rename(rows, written.name)
+        else:
+            session.drop([rows])
 
     def _fill(self, table: Relation, rows: Relation, kept: Relation) -> None:
         """The table stays the same, with its constraints, indexes and rights, as long as its columns do."""
