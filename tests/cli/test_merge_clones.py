@@ -342,7 +342,10 @@ def test_two_environments_merge_one_after_another(keyed: Shop, anabranch: Anabra
     assert "raw.orders" in refused.err
     assert "apply --merged" in refused.err
 
+    with keyed.unchanged():
+        planned = ok(anabranch("plan", "other", "--merged", "--json"))
     said = ok(anabranch("apply", "other", "--merged", "--json"))
+    assert decision(planned)["because"] == decision(said)["because"]
     assert "what was written is kept, by id: 1 changed" in decision(said)["because"]
     both = with_other(keyed, before)
     assert keyed.run_sql("SELECT id, country, amount FROM raw__other.orders ORDER BY id") == rows(

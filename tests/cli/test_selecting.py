@@ -71,7 +71,8 @@ def test_a_mistake_shows_its_place(edited, anabranch):
   next: did you mean marts.top?
 Nothing was changed.
 """)
-    assert anabranch("apply", "--merged", "--select", "marts.top").code == 2
+    for command in ("apply", "plan"):
+        assert anabranch(command, "--merged", "--select", "marts.top").code == 2
 
 
 def test_run_refreshes_what_is_selected(applied, anabranch):

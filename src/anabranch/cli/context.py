@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anabranch.app.state import OpenPlan
     from anabranch.app.workspace import Workspace
     from anabranch.domain.names import EnvironmentName
+    from anabranch.domain.selection import Selection
 
 FAR = 253402300800
 """The end of the year 9999, in seconds since 1970."""
@@ -26,6 +27,17 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for machines.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Don't ask before a protected environment changes.")
+merged_option = click.option(
+    "--merged",
+    is_flag=True,
+    help="Say that the trunk's changes are in the files: what both changed stays as it is there.",
+)
+
+
+def require_whole(selection: Selection, *, merged: bool) -> None:
+    """Raises ``UsageError`` where a part of the files is to say what the trunk changed."""
+    if merged and selection:
+        raise click.UsageError("--merged takes the files as a whole: leave --select and --exclude out")
 
 
 def environment_argument(name: str = "env", *, required: bool = False) -> Callable[[Decorated], Decorated]:

@@ -44,8 +44,6 @@ class Grammar:
     """After the name of a WITH whose rows are computed once."""
     except_all: str = "EXCEPT ALL"
     """Empty where there is none that counts equal rows."""
-    boolean_texts: bool = True
-    """A boolean cast to a text is ``true`` or ``false``."""
 
     def name(self, *parts: str | None) -> str:
         """A name of one or more parts, quoted; a part that is None or empty is left out."""

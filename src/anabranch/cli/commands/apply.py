@@ -6,7 +6,15 @@ import click
 
 from anabranch.app.apply import Applied
 from anabranch.cli import plans
-from anabranch.cli.context import environment_argument, json_option, selecting, span_of, yes_option
+from anabranch.cli.context import (
+    environment_argument,
+    json_option,
+    merged_option,
+    require_whole,
+    selecting,
+    span_of,
+    yes_option,
+)
 from anabranch.cli.running import run_plan
 from anabranch.domain.selection import Selection
 
@@ -15,11 +23,7 @@ from anabranch.domain.selection import Selection
 @environment_argument()
 @selecting
 @yes_option
-@click.option(
-    "--merged",
-    is_flag=True,
-    help="Say that the trunk's changes are in the files: what both changed stays as it is there.",
-)
+@merged_option
 @click.option("--start", metavar="DATE", help="A preview: build models with intervals from this day on.")
 @click.option("--end", metavar="DATE", help="A preview: build models with intervals up to this day.")
 @click.option("--all", "everything", is_flag=True, help="Show every asset, however many.")
@@ -51,8 +55,7 @@ def command(
     """
     window = span_of(start, end)
     selection = Selection(select, exclude)
-    if merged and selection:
-        raise click.UsageError("--merged takes the files as a whole: leave --select and --exclude out")
+    require_whole(selection, merged=merged)
 
     def tell(applied: Applied) -> list[str]:
         if applied.plan.settings and applied.plan.settings.protected:
