@@ -378,6 +378,20 @@ def test_a_clone_nobody_wrote_to_does_not_bring_back_what_was(keyed: Shop, anabr
     assert keyed.run_sql(REVENUE) == revenue
 
 
+def test_a_new_clone_has_what_was_merged_and_so_have_its_readers(keyed: Shop, anabranch: Anabranch):
+    before = keyed.run_sql(SOURCE)
+    two(keyed, anabranch)
+    revenue = keyed.run_sql(REVENUE)
+    ok(anabranch("clone", "raw.orders", "-e", "other"))
+    assert keyed.run_sql("FROM marts__other.revenue ORDER BY ALL") == revenue
+    keyed.run_sql(OTHER)
+    ok(anabranch("apply", "other"))
+    rehearsed = keyed.run_sql("FROM marts__other.revenue ORDER BY ALL")
+    ok(anabranch("promote", "other", "--yes"))
+    assert keyed.run_sql(SOURCE) == with_other(keyed, before)
+    assert keyed.run_sql(REVENUE) == rehearsed != revenue
+
+
 def test_what_was_merged_itself_is_no_longer_an_own_write(keyed: Shop, anabranch: Anabranch):
     two(keyed, anabranch)
     said = ok(anabranch("apply", "feature", "--merged", "--json"))

@@ -340,7 +340,7 @@ class CloneKeeper:
         for asset in self.chosen(there, names):
             source = uncloned(marked(there[asset], None)) if there[asset].kind is Kind.CLONE else there[asset]
             if not reset or asset in self._always:
-                found[asset] = self.begin(environment.name, source, now, past=past)
+                found[asset] = self.begin(environment.name, self._as_it_is(source), now, past=past)
             elif there[asset].kind is Kind.CLONE:
                 found[asset] = source
             else:
@@ -350,6 +350,17 @@ class CloneKeeper:
                     hint=f"anabranch clone {asset} makes one",
                 )
         return found
+
+    def _as_it_is(self, source: Snapshot) -> Snapshot:
+        """A source as a new clone holds it: with what the trunk knows to be merged into it by now."""
+        trunk = self._state.require(self._trunk)
+        entry = self._state.trees.get(self._state.commit(trunk.head).tree, source.asset)
+        there = self._state.snapshots([entry])[entry] if entry is not None else source
+        if there.kind is not Kind.EXTERNAL:
+            return source
+        properties = {k: v for k, v in source.properties.items() if k != PROPERTY}
+        mark = {k: v for k, v in there.properties.items() if k == PROPERTY}
+        return replace(source, properties={**properties, **mark})
 
     def first(
         self, name: EnvironmentName, base: Environment, now: datetime,

@@ -7,11 +7,13 @@ from anabranch.app.clones import CloneKeeper
 from anabranch.app.drafting import Aim, Drafter
 from anabranch.app.drift import Inspection, Inspector
 from anabranch.app.state import State
-from anabranch.domain.clones import clones_among, uncloned
+from anabranch.domain.clones import clones_among, is_behind, uncloned
 from anabranch.domain.commit import Action, Environment, ancestors, history, merge_base
 from anabranch.domain.ids import TreeId
 from anabranch.domain.merge import Cause, Conflict, merge
 from anabranch.domain.plan import Plan
+from anabranch.domain.restated import PROPERTY
+from anabranch.domain.snapshot import Snapshot
 from anabranch.domain.tree import EMPTY, Change
 from anabranch.errors import MergeConflict, Refused
 
@@ -44,6 +46,7 @@ class Promoting:
         base = merge_base(self._state.commits, into.head, source.head)
         sides = self._state.commit(base).tree if base else EMPTY, self._tree(into), self._tree(source)
         before, ours, theirs = map(self._uncloned, sides)
+        before = self._begun(source, before, ours)
         theirs, same = self._merging.over_sources(theirs, written, again) if written else (theirs, {})
         merged = merge(self._state.trees, self._state.snapshots, before, ours, theirs)
         if merged.conflicts:
@@ -58,6 +61,19 @@ class Promoting:
                 merges=merges, same=same,
             )
         )  # fmt: skip
+
+    def _begun(self, source: Environment, before: TreeId, ours: TreeId) -> TreeId:
+        """``before``, with sources as clones of ``source`` began: as they are in ``ours``, where what was merged into
+        them since is in the clones."""
+        changes = []
+        for asset, clone in sorted(self._clones.of(source).items()):
+            was, now = self._state.trees.get(before, asset), self._state.trees.get(ours, asset)
+            if was is None or now is None or was == now:
+                continue
+            found = self._state.snapshots([was, now])
+            if _declared(found[was]) == _declared(found[now]) and not is_behind(clone, found[now]):
+                changes.append(Change(asset, was, now))
+        return self._state.trees.patch(before, changes)
 
     def _uncloned(self, tree: TreeId) -> TreeId:
         """The tree, with sources in the place of clones: those are an environment's own business."""
@@ -89,3 +105,8 @@ class Promoting:
             hint=f"bring {into.name}'s code in, then rehearse again:"
             f" git merge main && anabranch apply{' --merged' if both else ''} && anabranch promote",
         )
+
+
+def _declared(source: Snapshot) -> tuple[object, ...]:
+    """What a source is said to be, whatever was merged into it."""
+    return source.kind, source.logic, {k: v for k, v in source.properties.items() if k != PROPERTY}
