@@ -75,6 +75,7 @@ def server(*options: str) -> Iterator[str]:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is several writes, and each would wait for the one before
     path_of_data = ""
     version = ""
 
