@@ -12,7 +12,7 @@ from anabranch.ports.clones import Merging, Weight
 from anabranch.ports.cloning import Held
 from anabranch.ports.engine import Relation
 from anabranch.ports.provider import Built, Staged
-from anabranch.providers import cloning, merging
+from anabranch.providers import cloning, merging, swapping
 from anabranch.providers.models.base import GLANCE, Base
 from anabranch.providers.standing import relation
 
@@ -40,7 +40,7 @@ class Clones(Base):
 
     def check_return(self, source: Snapshot, content: Content, to: int) -> None:
         with self._session(read_only=True, patience=GLANCE) as session:
-            merging.check_return(session, source, content, to)
+            swapping.check_return(session, source, content, to)
 
     def tokens(self, clones: Collection[Snapshot]) -> dict[str, str]:
         if not clones or not self.engine.exists():

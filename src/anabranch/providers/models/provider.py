@@ -36,7 +36,7 @@ from anabranch.ports.provider import (
     Takeover,
     Work,
 )
-from anabranch.providers import adopting, cloning, generations, merging
+from anabranch.providers import adopting, cloning, generations, merging, swapping
 from anabranch.providers.auditing import TableAudit
 from anabranch.providers.generations import Record
 from anabranch.providers.making import Maker
@@ -211,7 +211,7 @@ class ModelsProvider(Clones, Reading):
             sources = [s for s in swaps if not s.snapshot.is_physical]
 
             def move() -> int:
-                merging.swap(session, self.engine, sources)
+                swapping.swap(session, self.engine, sources)
                 reshaped = self._turns.swap(session, inside)
                 adopting.take(session, self._turns, takeovers)
                 moved = self._showing.move(
@@ -232,7 +232,7 @@ class ModelsProvider(Clones, Reading):
                     shall = decide(self._showing.recorded(session).get(environment))
                     taken = {t.snapshot.asset for t in takeovers if not t.back}
                     self._showing.check(session, environment, shall, taken)
-                    merging.check(session, self.engine, sources)
+                    swapping.check(session, self.engine, sources)
                     prepared = _Prepared(session, move)
                 yield prepared
                 committed = prepared.committed
