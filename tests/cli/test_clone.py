@@ -309,3 +309,11 @@ def test_something_that_depends_on_a_clone_is_in_the_way(cloned: Shop, anabranch
     assert "raw__feature.orders can't be set aside" in said.err
     cloned.run_sql("DROP INDEX raw__feature.fast")
     assert anabranch("env", "drop", "feature").code == 0
+
+
+def test_an_environment_before_there_is_a_trunk_has_clones_too(shop: Shop, anabranch: Anabranch):
+    for command in (("apply", "feature"), ("clone", "raw.orders", "-e", "feature")):
+        said = anabranch(*command)
+        assert said.code == 0, said.err
+    (told,) = anabranch("status", "feature", "--json").json["clones"]
+    assert told["asset"] == "raw.orders"

@@ -353,8 +353,8 @@ class CloneKeeper:
 
     def _as_it_is(self, source: Snapshot) -> Snapshot:
         """A source as a new clone holds it: with what the trunk knows to be merged into it by now."""
-        trunk = self._state.require(self._trunk)
-        entry = self._state.trees.get(self._state.commit(trunk.head).tree, source.asset)
+        trunk = self._state.environment(self._trunk)
+        entry = self._state.trees.get(self._state.commit(trunk.head).tree, source.asset) if trunk is not None else None
         there = self._state.snapshots([entry])[entry] if entry is not None else source
         if there.kind is not Kind.EXTERNAL:
             return source
