@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.support.plain import IS_PLAIN, open_plain_engine
@@ -8,8 +10,14 @@ from anabranch import bootstrap
 
 pytest.register_assert_rewrite("anabranch.testing")
 
-# how long an example takes depends on what else the machine does
-settings.register_profile("anabranch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# how long an example takes depends on what else the machine does; what decides whether a change lands looks at the same
+# examples each time, everybody else at others
+settings.register_profile(
+    "anabranch",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("ANABRANCH_TEST_SAME")),
+)
 settings.load_profile("anabranch")
 
 

@@ -83,7 +83,7 @@ def test_what_is_said_of_its_source_is_kept() -> None:
     assert (declared.location, declared.properties[AT]) == (LOCATION, "100")
 
 
-@given(st.from_regex(r"[a-z][a-z0-9_]{0,62}\Z"), st.from_regex(r"[a-z][a-z0-9_]{0,62}\Z"))
+@given(*[st.from_regex(r"[a-z][a-z0-9_]{0,62}", fullmatch=True)] * 2)
 def test_locations_of_clones_are_told_from_all_others(schema: str, name: str) -> None:
     location = clone_location(f"{schema}.{name}", clone_id(schema, name))
     assert is_clone(location) or schema.startswith("anabranch__")
